@@ -1,0 +1,184 @@
+//! The contract of a model folder: `manifest.toml`, field by field.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::golden::Tolerances;
+
+/// What a model requires of its input and what it delivers.
+///
+/// An unknown key is an error, so that a misspelt one cannot pass for a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of this contract; this crate reads 1.
+    pub schema: u32,
+    /// Name of the model, lower case, also the prefix of what it writes.
+    pub name: String,
+    /// Version of the trained model.
+    pub version: String,
+    /// One line for a reader.
+    pub title: String,
+    /// The publication it follows.
+    pub paper: String,
+    /// SPDX licence of the weights.
+    pub license: String,
+    /// Surveys whose spectra it is for.
+    pub surveys: Vec<String>,
+    /// Whether the training spectra were computed or observed.
+    pub trained_on: TrainedOn,
+    /// Files of the folder, each with its hash.
+    pub files: Files,
+    /// The input of the graph.
+    pub input: InputSpec,
+    /// The outputs of the graph.
+    pub output: OutputSpec,
+    /// Preprocessing steps in order; whoever prepares spectra parses them.
+    #[serde(default)]
+    pub recipe: Vec<toml::Table>,
+    /// Labels in the order of the columns of the output.
+    #[serde(rename = "label")]
+    pub labels: Vec<Label>,
+    /// Sums of labels.
+    #[serde(default)]
+    pub derived: Vec<Derived>,
+    /// Limits of the spectra it was made for.
+    pub quality: Quality,
+    /// How closely the golden cases must be reproduced.
+    pub golden: GoldenTolerance,
+    /// Where the weights come from, free keys.
+    #[serde(default)]
+    pub provenance: BTreeMap<String, String>,
+}
+
+/// The kind of spectra a model was trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainedOn {
+    /// Computed spectra.
+    Synthetic,
+    /// Observed spectra.
+    Real,
+}
+
+/// The files of a model folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    /// The graph with its weights.
+    pub onnx: FileEntry,
+    /// Inputs with their known outputs.
+    pub golden: FileEntry,
+    /// The model card.
+    pub card: FileEntry,
+    /// Native spectra with the expected result of every step of the recipe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe_golden: Option<FileEntry>,
+}
+
+impl Files {
+    /// Every file of the folder that the manifest names.
+    pub fn iter(&self) -> impl Iterator<Item = &FileEntry> {
+        [&self.onnx, &self.golden, &self.card]
+            .into_iter()
+            .chain(&self.recipe_golden)
+    }
+}
+
+/// A file inside the model folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Path relative to the folder.
+    pub path: PathBuf,
+    /// SHA-256 of the content, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+}
+
+/// The graph input: float32 of shape `[N, pixels]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    /// Name in the graph.
+    pub name: String,
+    /// Width of a prepared spectrum.
+    pub pixels: usize,
+}
+
+/// The graph outputs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSpec {
+    /// Name of the float32 output of shape `[N, labels]`, in physical units.
+    pub labels: String,
+    /// Name of the float32 output of shape `[N]` that tells how unlike the training inputs a
+    /// spectrum is; above 1 is outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub novelty: Option<String>,
+    /// Fraction of held-out spectra like the training ones whose novelty exceeds 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub novelty_false_alarm: Option<f64>,
+}
+
+/// One label the network estimates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// Name, lower case: the column of the catalogue.
+    pub name: String,
+    /// Unit, such as `K` or `dex`.
+    pub unit: String,
+    /// IVOA unified content descriptor.
+    pub ucd: String,
+    /// One line for a reader.
+    pub description: String,
+    /// Trained range, lower and upper bound in `unit`.
+    pub valid: [f64; 2],
+}
+
+/// The sum of labels, reported beside them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Derived {
+    /// Name, lower case, unlike that of any label.
+    pub name: String,
+    /// Names of the labels that are added.
+    pub sum: Vec<String>,
+    /// Unit.
+    pub unit: String,
+    /// IVOA unified content descriptor.
+    pub ucd: String,
+    /// One line for a reader.
+    pub description: String,
+}
+
+/// Limits of the spectra a model was made for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quality {
+    /// Signal to noise in g below which a result is flagged.
+    pub min_snr_g: f64,
+}
+
+/// How closely an engine must reproduce the golden cases.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenTolerance {
+    /// Largest allowed difference of a label divided by its scale, and of the novelty.
+    pub tolerance: f64,
+    /// Standard deviation of each label over the training set, in the order of the labels.
+    pub scale: Vec<f64>,
+}
+
+impl Manifest {
+    /// The allowed differences to the golden cases, per label in its own unit.
+    pub fn tolerances(&self) -> Tolerances {
+        let GoldenTolerance { tolerance, scale } = &self.golden;
+        Tolerances {
+            labels: scale.iter().map(|scale| tolerance * scale).collect(),
+            novelty: *tolerance,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Sessions of ONNX Runtime: how they are set up, and whether they are what the manifest says.
+
+use ort::ep::cuda::ConvAlgorithmSearch;
+use ort::ep::{ArenaExtendStrategy, CPU, CUDA, ExecutionProvider, ExecutionProviderDispatch};
+use ort::session::Session;
+use ort::value::{Outlet, TensorElementType};
+
+use crate::device::Device;
+use crate::engine::EngineOptions;
+use crate::manifest::Manifest;
+use crate::runtime::Runtime;
+
+/// The name ONNX Runtime gives to what runs on the device.
+pub(crate) const fn provider(device: Device) -> &'static str {
+    match device {
+        Device::Cpu => CPU::NAME,
+        Device::Cuda { .. } => CUDA::NAME,
+    }
+}
+
+/// Opens the graph on the device asked for and on no other.
+pub(crate) fn open(
+    runtime: &Runtime,
+    graph: &[u8],
+    options: &EngineOptions,
+) -> ort::Result<Session> {
+    let mut builder = Session::builder(runtime.environment())?
+        .with_intra_threads(options.threads)?
+        // A spinning thread takes a core from the stage that prepares the next batch.
+        .with_intra_op_spinning(false)?
+        .with_deterministic_compute(true)?;
+    if let Device::Cuda { index } = options.device {
+        if !CUDA::is_available()? {
+            return Err(ort::Error::new("this ONNX Runtime was built without CUDA"));
+        }
+        builder = builder
+            .with_execution_providers([cuda(index)])?
+            // Registering the GPU does not place the nodes on it; this makes the rest an error.
+            .with_disable_cpu_fallback()?;
+    }
+    builder.commit_from_memory(graph)
+}
+
+fn cuda(index: u32) -> ExecutionProviderDispatch {
+    CUDA::default()
+        .with_device_id(index.cast_signed())
+        // The default doubles the arena at each growth, and searches kernels for every new shape.
+        .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
+        .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
+        // Nineteen-bit products would not reproduce the golden cases.
+        .with_tf32(false)
+        .build()
+        // Without this the session runs on the CPU and says nothing.
+        .error_on_failure()
+}
+
+/// Says where the session's inputs and outputs differ from the manifest.
+pub(crate) fn check(session: &Session, manifest: &Manifest, batch: usize) -> Result<(), String> {
+    let [input] = session.inputs() else {
+        return Err(format!(
+            "the graph has {} inputs, not 1",
+            session.inputs().len()
+        ));
+    };
+    let pixels = manifest.input.pixels;
+    tensor(
+        std::slice::from_ref(input),
+        "input",
+        &manifest.input.name,
+        &[batch, pixels],
+    )?;
+    let outputs = session.outputs();
+    tensor(
+        outputs,
+        "output",
+        &manifest.output.labels,
+        &[batch, manifest.labels.len()],
+    )?;
+    match &manifest.output.novelty {
+        Some(novelty) => tensor(outputs, "output", novelty, &[batch]),
+        None => Ok(()),
+    }
+}
+
+/// Demands a float32 tensor of the shape; the first axis, the rows, may be open in the graph.
+fn tensor(found: &[Outlet], kind: &str, name: &str, shape: &[usize]) -> Result<(), String> {
+    let Some(outlet) = found.iter().find(|outlet| outlet.name() == name) else {
+        let names: Vec<_> = found.iter().map(Outlet::name).collect();
+        return Err(format!("{kind} {name:?} is not among {names:?}"));
+    };
+    let dtype = outlet.dtype();
+    if dtype.tensor_type() != Some(TensorElementType::Float32) {
+        return Err(format!("{kind} {name:?} is {dtype}, not float32"));
+    }
+    let dims: &[i64] = dtype.tensor_shape().map_or(&[], |dims| dims);
+    let fits = |(axis, (&dim, &size)): (usize, (&i64, &usize))| {
+        (axis == 0 && dim == -1) || usize::try_from(dim) == Ok(size)
+    };
+    if dims.len() == shape.len() && dims.iter().zip(shape).enumerate().all(fits) {
+        return Ok(());
+    }
+    Err(format!(
+        "{kind} {name:?} has shape {dims:?} where {shape:?} is needed (-1 is any)"
+    ))
+}

@@ -1,0 +1,161 @@
+//! The rules a manifest keeps that its types cannot express.
+
+use std::collections::HashSet;
+use std::path::{Component, Path};
+
+use crate::manifest::{Derived, FileEntry, Label, Manifest, OutputSpec};
+
+/// The version of the contract this crate reads.
+const SCHEMA: u32 = 1;
+
+/// Says what breaks a rule, as a phrase that names the key and the remedy.
+pub(crate) fn validate(manifest: &Manifest) -> Result<(), String> {
+    if manifest.schema != SCHEMA {
+        return Err(format!(
+            "schema is {}, this program reads {SCHEMA}; export the model again",
+            manifest.schema
+        ));
+    }
+    name("name", &manifest.name)?;
+    if manifest.surveys.is_empty() {
+        return Err("surveys is empty; name at least one survey".into());
+    }
+    manifest.files.iter().try_for_each(file)?;
+    if manifest.input.pixels == 0 {
+        return Err("input.pixels is 0; give the width of a prepared spectrum".into());
+    }
+    output(&manifest.output)?;
+    labels(&manifest.labels)?;
+    manifest
+        .derived
+        .iter()
+        .try_for_each(|derived| sums(derived, &manifest.labels))?;
+    unique_names(manifest)?;
+    if !(manifest.quality.min_snr_g.is_finite() && manifest.quality.min_snr_g >= 0.0) {
+        return Err("quality.min_snr_g is not a number from 0 up; correct it".into());
+    }
+    golden(manifest)
+}
+
+/// True for names that serve as column names in every catalogue format: `^[a-z][a-z0-9_]*$`.
+fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+fn name(key: &str, text: &str) -> Result<(), String> {
+    if is_name(text) {
+        return Ok(());
+    }
+    Err(format!(
+        "{key} {text:?} is not a name; use lower-case letters, digits and _, with a letter first"
+    ))
+}
+
+fn file(entry: &FileEntry) -> Result<(), String> {
+    let path = entry.path.display();
+    if !stays_inside(&entry.path) {
+        return Err(format!(
+            "file {path} leaves the model folder; give a path below the folder"
+        ));
+    }
+    let is_digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    if entry.sha256.len() != 64 || !entry.sha256.chars().all(is_digit) {
+        return Err(format!(
+            "sha256 of {path} is not 64 lower-case hexadecimal digits; copy the output of sha256sum"
+        ));
+    }
+    Ok(())
+}
+
+/// True for a path of plain names: not absolute, without `..`, not empty.
+fn stays_inside(path: &Path) -> bool {
+    let mut components = path.components().peekable();
+    components.peek().is_some() && components.all(|part| matches!(part, Component::Normal(_)))
+}
+
+fn output(output: &OutputSpec) -> Result<(), String> {
+    match (&output.novelty, output.novelty_false_alarm) {
+        (None, None) => Ok(()),
+        (Some(_), Some(rate)) if rate > 0.0 && rate < 1.0 => Ok(()),
+        _ => Err(
+            "output.novelty and output.novelty_false_alarm (between 0 and 1) belong \
+                  together; give both or neither"
+                .into(),
+        ),
+    }
+}
+
+fn labels(labels: &[Label]) -> Result<(), String> {
+    if labels.is_empty() {
+        return Err("there is no [[label]]; give one per column of the output".into());
+    }
+    for label in labels {
+        let [low, high] = label.valid;
+        if !(low.is_finite() && high.is_finite() && low < high) {
+            return Err(format!(
+                "valid of label {} is [{low}, {high}]; give the lower bound, then the upper",
+                label.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn sums(derived: &Derived, labels: &[Label]) -> Result<(), String> {
+    if derived.sum.is_empty() {
+        return Err(format!(
+            "sum of {} is empty; name the labels to add",
+            derived.name
+        ));
+    }
+    match derived
+        .sum
+        .iter()
+        .find(|term| labels.iter().all(|label| label.name != **term))
+    {
+        None => Ok(()),
+        Some(term) => Err(format!(
+            "sum of {} adds {term:?}, which is not a label; name only labels",
+            derived.name
+        )),
+    }
+}
+
+fn unique_names(manifest: &Manifest) -> Result<(), String> {
+    let labels = manifest.labels.iter().map(|label| ("label", &label.name));
+    let derived = manifest
+        .derived
+        .iter()
+        .map(|derived| ("derived", &derived.name));
+    let mut seen = HashSet::new();
+    for (key, text) in labels.chain(derived) {
+        name(key, text)?;
+        if !seen.insert(text) {
+            return Err(format!(
+                "{key} {text:?} is named twice; rename one of the two"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn golden(manifest: &Manifest) -> Result<(), String> {
+    let golden = &manifest.golden;
+    if golden.scale.len() != manifest.labels.len() {
+        return Err(format!(
+            "golden.scale has {} values for {} labels; give one per label",
+            golden.scale.len(),
+            manifest.labels.len()
+        ));
+    }
+    let positive = |value: &f64| value.is_finite() && *value > 0.0;
+    if !positive(&golden.tolerance) || !golden.scale.iter().all(positive) {
+        return Err(
+            "golden.tolerance and golden.scale must be positive numbers; correct them".into(),
+        );
+    }
+    Ok(())
+}

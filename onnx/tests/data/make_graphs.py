@@ -1,0 +1,78 @@
+"""Makes the small graphs of the tests beside this file.
+
+Run with numpy and onnx 1.23.2 installed: python make_graphs.py
+The widths are odd and prime to the vector lengths of processors, so that every remainder loop of
+the matrix product is exercised.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto, checker, helper, numpy_helper, save_model
+
+HERE = Path(__file__).parent
+PIXELS, HIDDEN, LABELS = 33, 29, 3
+
+
+def make_weights() -> dict[str, np.ndarray]:
+    """Return reproducible weights of a network with one hidden layer, in physical units."""
+    rng = np.random.default_rng(20250701)
+    return {
+        "w1": (rng.standard_normal((PIXELS, HIDDEN)) / np.sqrt(PIXELS)).astype(np.float32),
+        "b1": rng.standard_normal(HIDDEN).astype(np.float32),
+        "w2": rng.standard_normal((HIDDEN, LABELS)).astype(np.float32),
+        "b2": np.array([4800.0, 2.5, -0.5], dtype=np.float32),
+    }
+
+
+def make_graph(name: str, rows: int | str, element: int = TensorProto.FLOAT) -> None:
+    """Write the network for float32 or float64 spectra, with a fixed or open number of rows."""
+    dtype = helper.tensor_dtype_to_np_dtype(element)
+    initializers = [
+        numpy_helper.from_array(value.astype(dtype), key) for key, value in make_weights().items()
+    ]
+    nodes = [
+        helper.make_node("Gemm", ["spectrum", "w1", "b1"], ["hidden"]),
+        helper.make_node("Relu", ["hidden"], ["active"]),
+        helper.make_node("Gemm", ["active", "w2", "b2"], ["labels"]),
+        helper.make_node("Mul", ["spectrum", "spectrum"], ["squared"]),
+        helper.make_node("ReduceMean", ["squared"], ["novelty"], axes=[1], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [helper.make_tensor_value_info("spectrum", element, [rows, PIXELS])],
+        [
+            helper.make_tensor_value_info("labels", element, [rows, LABELS]),
+            helper.make_tensor_value_info("novelty", element, [rows]),
+        ],
+        initializers,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(model, full_check=True)
+    save_model(model, HERE / f"{name}.onnx")
+
+
+def make_golden() -> None:
+    """Write inputs with their outputs, computed in double precision without ONNX Runtime."""
+    weights = {key: value.astype(np.float64) for key, value in make_weights().items()}
+    rng = np.random.default_rng(7)
+    inputs = rng.standard_normal((5, PIXELS)).astype(np.float32)
+    spectra = inputs.astype(np.float64)
+    hidden = np.maximum(spectra @ weights["w1"] + weights["b1"], 0.0)
+    labels = hidden @ weights["w2"] + weights["b2"]
+    novelty = (spectra**2).mean(axis=1)
+    cases = [
+        {"input": [float(x) for x in row], "labels": out.tolist(), "novelty": float(far)}
+        for row, out, far in zip(inputs, labels, novelty, strict=True)
+    ]
+    text = json.dumps({"cases": cases}, indent=None)
+    (HERE / "golden.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    make_graph("open_rows", "N")
+    make_graph("fixed_rows", 4)
+    make_graph("double", "N", TensorProto.DOUBLE)
+    make_golden()

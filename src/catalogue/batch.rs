@@ -1,0 +1,171 @@
+//! Outcomes as Arrow record batches.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    BinaryBuilder, BooleanBuilder, Float32Builder, Float64Builder, Int32Builder, Int64Builder,
+    StringBuilder,
+};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+
+use super::columns::{Cell, Column, Kind, Schema};
+use crate::outcome::Outcome;
+
+/// Name of the column by which segments are sorted and merged; it is in segments alone.
+pub(super) const SORT_KEY: &str = "sort_key";
+
+/// The Arrow schema of a segment: every column and the sort key.
+pub(super) fn segment_schema(schema: &Schema) -> SchemaRef {
+    let mut fields: Vec<Field> = schema.columns.iter().map(field).collect();
+    fields.push(Field::new(SORT_KEY, DataType::Binary, false));
+    Arc::new(arrow_schema::Schema::new(fields))
+}
+
+fn field(column: &Column) -> Field {
+    let data_type = match column.kind {
+        Kind::Text => DataType::Utf8,
+        Kind::Int64 => DataType::Int64,
+        Kind::Int32 => DataType::Int32,
+        Kind::Float32 => DataType::Float32,
+        Kind::Float64 => DataType::Float64,
+        Kind::Logical => DataType::Boolean,
+    };
+    let notes = [
+        ("unit", &column.unit),
+        ("ucd", &column.ucd),
+        ("description", &column.description),
+    ];
+    let metadata: HashMap<String, String> = notes
+        .into_iter()
+        .filter(|(_, note)| !note.is_empty())
+        .map(|(key, note)| (key.to_owned(), note.clone()))
+        .collect();
+    Field::new(&column.name, data_type, column.kind != Kind::Logical).with_metadata(metadata)
+}
+
+/// Builds a batch in the order of the sort keys.
+pub(super) fn sorted_batch(
+    schema: &Schema,
+    outcomes: &[Outcome],
+) -> Result<RecordBatch, ArrowError> {
+    let mut keyed: Vec<(Vec<u8>, &Outcome)> = outcomes
+        .iter()
+        .map(|outcome| (sort_key(outcome), outcome))
+        .collect();
+    keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let mut arrays: Vec<ArrayRef> = schema
+        .columns
+        .iter()
+        .map(|column| array(column, keyed.iter().map(|(_, outcome)| *outcome)))
+        .collect();
+    let mut keys = BinaryBuilder::new();
+    for (key, _) in &keyed {
+        keys.append_value(key);
+    }
+    arrays.push(Arc::new(keys.finish()));
+    RecordBatch::try_new(segment_schema(schema), arrays)
+}
+
+/// The canonical order: by name of the observation; within it rows before rejects, the newest
+/// reduction first, then by digest, position in the file and path. Nothing in it depends on when
+/// or by which worker a spectrum was processed.
+fn sort_key(outcome: &Outcome) -> Vec<u8> {
+    let mut key = outcome.spectrum_id().into_bytes();
+    key.push(0);
+    key.push(u8::from(outcome.content.is_err()));
+    let date = outcome
+        .identity
+        .meta
+        .date_reduced
+        .as_deref()
+        .unwrap_or_default()
+        .as_bytes();
+    key.extend((0..32).map(|position| !date.get(position).copied().unwrap_or(0)));
+    key.extend(outcome.origin.file.digest.0);
+    key.extend((outcome.origin.index as u64).to_be_bytes());
+    key.extend(outcome.origin.file.path.as_os_str().as_encoded_bytes());
+    key
+}
+
+/// The name of the observation in a sort key.
+pub(super) fn name_in(key: &[u8]) -> &[u8] {
+    key.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+fn array<'a>(column: &Column, outcomes: impl Iterator<Item = &'a Outcome>) -> ArrayRef {
+    let cells = outcomes.map(|outcome| column.value(outcome));
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the column's type is 32 bits wide"
+    )]
+    match column.kind {
+        Kind::Text => {
+            let mut builder = StringBuilder::new();
+            cells.for_each(|cell| match cell {
+                Cell::Text(value) => builder.append_option(value),
+                _ => builder.append_null(),
+            });
+            Arc::new(builder.finish())
+        }
+        Kind::Int64 => {
+            let mut builder = Int64Builder::new();
+            cells.for_each(|cell| builder.append_option(integer(&cell)));
+            Arc::new(builder.finish())
+        }
+        Kind::Int32 => {
+            let mut builder = Int32Builder::new();
+            let narrow = |value: i64| i32::try_from(value).ok();
+            cells.for_each(|cell| builder.append_option(integer(&cell).and_then(narrow)));
+            Arc::new(builder.finish())
+        }
+        Kind::Float32 => {
+            let mut builder = Float32Builder::new();
+            cells.for_each(|cell| builder.append_option(float(&cell).map(|value| value as f32)));
+            Arc::new(builder.finish())
+        }
+        Kind::Float64 => {
+            let mut builder = Float64Builder::new();
+            cells.for_each(|cell| builder.append_option(float(&cell)));
+            Arc::new(builder.finish())
+        }
+        Kind::Logical => {
+            let mut builder = BooleanBuilder::new();
+            cells.for_each(|cell| builder.append_value(cell == Cell::Logical(true)));
+            Arc::new(builder.finish())
+        }
+    }
+}
+
+fn integer(cell: &Cell) -> Option<i64> {
+    match cell {
+        Cell::Int(value) => *value,
+        _ => None,
+    }
+}
+
+fn float(cell: &Cell) -> Option<f64> {
+    match cell {
+        Cell::Float(value) => *value,
+        _ => None,
+    }
+}
+
+/// How Parquet is written, everywhere. Dictionaries are off because they make float columns both
+/// larger and four times slower; statistics of whole row groups help those who query.
+pub(super) fn writer_properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_created_by(concat!("starmill ", env!("CARGO_PKG_VERSION")).into())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default()))
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_max_row_group_row_count(Some(ROW_GROUP))
+        .build()
+}
+
+/// Rows in a Parquet row group: fixed, so that equal rows give equal bytes.
+pub(super) const ROW_GROUP: usize = 8192;

@@ -1,0 +1,163 @@
+//! The columns of catalogue and rejects: name, type, unit, UCD, meaning and value, in one place.
+//! Both formats, the docs and the tests are made from this list.
+
+use std::sync::Arc;
+
+use super::column_list::{
+    identity_columns, label_column, provenance_columns, quality_columns, verdict_columns,
+};
+use crate::outcome::Outcome;
+
+/// The type of a column. Missing values are null in Parquet; in FITS they are TNULL for integers,
+/// NaN for floats and blank for text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// ASCII text.
+    Text,
+    /// 64-bit integer.
+    Int64,
+    /// 32-bit integer.
+    Int32,
+    /// 32-bit float.
+    Float32,
+    /// 64-bit float.
+    Float64,
+    /// True or false, never missing.
+    Logical,
+}
+
+/// A value on its way into a column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// For [`Kind::Text`].
+    Text(Option<String>),
+    /// For [`Kind::Int64`] and [`Kind::Int32`].
+    Int(Option<i64>),
+    /// For [`Kind::Float32`] and [`Kind::Float64`].
+    Float(Option<f64>),
+    /// For [`Kind::Logical`].
+    Logical(bool),
+}
+
+/// How a column gets its value from an outcome.
+pub(super) type Value = Arc<dyn Fn(&Outcome) -> Cell + Send + Sync>;
+
+/// One column.
+#[derive(Clone)]
+pub struct Column {
+    /// Name in both formats.
+    pub name: String,
+    /// Type.
+    pub kind: Kind,
+    /// Unit, empty if it has none.
+    pub unit: String,
+    /// Unified content descriptor (IVOA UCD1+), empty if none fits.
+    pub ucd: String,
+    /// One sentence.
+    pub description: String,
+    /// Whether the column is in the catalogue.
+    pub in_rows: bool,
+    /// Whether it is in the table of rejects.
+    pub in_rejects: bool,
+    pub(super) value: Value,
+}
+
+/// A label as the catalogue describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelColumn {
+    /// Name.
+    pub name: String,
+    /// Unit.
+    pub unit: String,
+    /// UCD.
+    pub ucd: String,
+    /// One sentence.
+    pub description: String,
+}
+
+/// All columns for one model.
+#[derive(Clone)]
+pub struct Schema {
+    /// Columns in order.
+    pub columns: Vec<Column>,
+}
+
+impl Column {
+    /// The value for an outcome.
+    pub fn value(&self, outcome: &Outcome) -> Cell {
+        (self.value)(outcome)
+    }
+
+    /// The integer that stands for a missing value in FITS; LAMOST catalogues use the same.
+    pub const TNULL: i64 = -9999;
+}
+
+impl std::fmt::Debug for Column {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Column({}: {:?})", self.name, self.kind)
+    }
+}
+
+/// Name of the column that says why there is no row; 0 for rows. Segments alone have it for rows.
+pub(super) const CODE: &str = "code";
+pub(super) const DETAIL: &str = "detail";
+pub(super) const REASON: &str = "reason";
+pub(super) const REMEDY: &str = "remedy";
+pub(super) const SPECTRUM_ID: &str = "spectrum_id";
+pub(super) const FILE: &str = "file";
+
+impl Schema {
+    /// The columns for a model of these labels.
+    pub fn new(model_id: &str, labels: &[LabelColumn]) -> Self {
+        let mut columns = identity_columns();
+        columns.extend(quality_columns());
+        columns.extend(
+            labels
+                .iter()
+                .enumerate()
+                .map(|(position, label)| label_column(position, label)),
+        );
+        columns.extend(verdict_columns());
+        columns.extend(provenance_columns(model_id));
+        Self { columns }
+    }
+
+    /// The columns of the catalogue.
+    pub fn rows(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| column.in_rows)
+    }
+
+    /// The columns of the table of rejects.
+    pub fn rejects(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| column.in_rejects)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_column_is_in_a_table() {
+        let label = LabelColumn {
+            name: "teff".into(),
+            unit: "K".into(),
+            ucd: String::new(),
+            description: String::new(),
+        };
+        let schema = Schema::new("m 1", &[label]);
+        for (position, column) in schema.columns.iter().enumerate() {
+            assert!(
+                column.description.len() <= 60,
+                "{} is too long for a card",
+                column.description
+            );
+            assert!(column.in_rows || column.in_rejects, "{}", column.name);
+            assert!(
+                schema.columns[..position]
+                    .iter()
+                    .all(|other| other.name != column.name)
+            );
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The columns, flags and codes in words.
+
+use super::columns::{Column, Schema};
+
+/// The columns, flags and codes as Markdown.
+pub fn glossary(schema: &Schema) -> String {
+    let mut page = String::from(
+        "# Catalogue columns, flags and codes\n\n\
+         Written by `starmill catalogue columns --markdown`; do not edit.\n\n\
+         `spectrum_id` is survey:lmjd-planid-spid-fiberid. A clean sample is `flag_bad = false` \
+         with the S/N that your question needs.\n",
+    );
+    let table = |title: &str, columns: Vec<&Column>| {
+        let mut text = format!(
+            "\n## {title}\n\n| column | type | unit | UCD | meaning |\n|---|---|---|---|---|\n"
+        );
+        for column in columns {
+            let Column {
+                name,
+                kind,
+                unit,
+                ucd,
+                description,
+                ..
+            } = column;
+            text += &format!("| `{name}` | {kind:?} | {unit} | {ucd} | {description} |\n");
+        }
+        text
+    };
+    page += &table("catalogue", schema.rows().collect());
+    page += &table("rejects", schema.rejects().collect());
+    page += "\n## Quality bits (`flags`)\n\n| bit | value | name | sets `flag_bad` | meaning |\n|---|---|---|---|---|\n";
+    for bit in crate::quality::BITS {
+        let (value, bad) = (1u32 << bit.bit, if bit.bad { "yes" } else { "no" });
+        page += &format!(
+            "| {} | {value} | `{}` | {bad} | {} |\n",
+            bit.bit, bit.name, bit.meaning
+        );
+    }
+    page += "\nBits 12 to 30 are reserved.\n";
+    page +=
+        "\n## Reject codes (`code`)\n\n| code | reason | meaning | remedy |\n|---|---|---|---|\n";
+    for entry in crate::reject::CODES {
+        let number = entry.code.number();
+        page += &format!(
+            "| {number} | `{}` | {} | {} |\n",
+            entry.name, entry.meaning, entry.remedy
+        );
+    }
+    page
+}

@@ -1,0 +1,177 @@
+//! Merging sorted segments into one sorted stream of batches, in bounded memory.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow_array::cast::AsArray;
+use arrow_array::{BinaryArray, RecordBatch};
+use arrow_select::interleave::interleave_record_batch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use super::CatalogueError;
+use super::batch::{ROW_GROUP, SORT_KEY, writer_properties};
+
+/// Segments merged at once: bounds open files and memory whatever their number.
+const FAN_IN: usize = 32;
+/// Rows of each segment held in memory.
+const READ_ROWS: usize = 512;
+
+/// Merges any number of segments, by way of merged files in `scratch` where they are many.
+pub(super) fn merge(mut paths: Vec<PathBuf>, scratch: &Path) -> Result<Merge, CatalogueError> {
+    let mut generation = 0;
+    while paths.len() > FAN_IN {
+        let mut merged = Vec::new();
+        for (number, group) in paths.chunks(FAN_IN).enumerate() {
+            let path = scratch.join(format!("merge-{generation}-{number}.parquet.tmp"));
+            write_merged(group, &path)?;
+            if generation > 0 {
+                for path in group {
+                    std::fs::remove_file(path).map_err(CatalogueError::io(path))?;
+                }
+            }
+            merged.push(path);
+        }
+        paths = merged;
+        generation += 1;
+    }
+    Merge::open(&paths)
+}
+
+fn write_merged(group: &[PathBuf], path: &Path) -> Result<(), CatalogueError> {
+    let mut merge = Merge::open(group)?;
+    let file = File::create(path).map_err(CatalogueError::io(path))?;
+    let Some(first) = merge.next_batch()? else {
+        return Ok(());
+    };
+    let mut writer = ArrowWriter::try_new(file, first.schema(), Some(writer_properties()))
+        .map_err(CatalogueError::parquet(path))?;
+    let mut next = Some(first);
+    while let Some(batch) = next {
+        writer
+            .write(&batch)
+            .map_err(CatalogueError::parquet(path))?;
+        next = merge.next_batch()?;
+    }
+    writer.close().map_err(CatalogueError::parquet(path))?;
+    Ok(())
+}
+
+/// A k-way merge in progress.
+pub(super) struct Merge {
+    cursors: Vec<Cursor>,
+    /// The next key of each segment that still has one.
+    heap: BinaryHeap<Reverse<(Vec<u8>, usize)>>,
+}
+
+/// The position in one segment.
+struct Cursor {
+    path: PathBuf,
+    reader: ParquetRecordBatchReader,
+    batch: Option<RecordBatch>,
+    row: usize,
+}
+
+impl Merge {
+    fn open(paths: &[PathBuf]) -> Result<Self, CatalogueError> {
+        let mut merge = Self {
+            cursors: Vec::new(),
+            heap: BinaryHeap::new(),
+        };
+        for path in paths {
+            let file = File::open(path).map_err(CatalogueError::io(path))?;
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+                .and_then(|builder| builder.with_batch_size(READ_ROWS).build())
+                .map_err(CatalogueError::parquet(path))?;
+            let mut cursor = Cursor {
+                path: path.clone(),
+                reader,
+                batch: None,
+                row: 0,
+            };
+            cursor.load()?;
+            merge.cursors.push(cursor);
+            merge.push_key(merge.cursors.len() - 1);
+        }
+        Ok(merge)
+    }
+
+    fn push_key(&mut self, cursor: usize) {
+        if let Some(key) = self.cursors[cursor].key() {
+            self.heap.push(Reverse((key, cursor)));
+        }
+    }
+
+    /// The next rows in order; `None` at the end.
+    pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, CatalogueError> {
+        let mut batches: Vec<RecordBatch> = Vec::new();
+        // Which of `batches` is the current one of each cursor.
+        let mut current: Vec<Option<usize>> = vec![None; self.cursors.len()];
+        let mut indices = Vec::new();
+        while indices.len() < ROW_GROUP {
+            let Some(Reverse((_, index))) = self.heap.pop() else {
+                break;
+            };
+            let cursor = &mut self.cursors[index];
+            let Some(batch) = &cursor.batch else { continue };
+            let slot = *current[index].get_or_insert_with(|| {
+                batches.push(batch.clone());
+                batches.len() - 1
+            });
+            indices.push((slot, cursor.row));
+            cursor.row += 1;
+            if cursor.row == batch.num_rows() {
+                cursor.load()?;
+                current[index] = None;
+            }
+            self.push_key(index);
+        }
+        if indices.is_empty() {
+            return Ok(None);
+        }
+        let references: Vec<&RecordBatch> = batches.iter().collect();
+        let path = self
+            .cursors
+            .first()
+            .map(|cursor| cursor.path.clone())
+            .unwrap_or_default();
+        interleave_record_batch(&references, &indices)
+            .map(Some)
+            .map_err(CatalogueError::parquet(&path))
+    }
+}
+
+impl Cursor {
+    fn load(&mut self) -> Result<(), CatalogueError> {
+        self.row = 0;
+        self.batch = loop {
+            match self
+                .reader
+                .next()
+                .transpose()
+                .map_err(CatalogueError::parquet(&self.path))?
+            {
+                Some(batch) if batch.num_rows() == 0 => {}
+                other => break other,
+            }
+        };
+        Ok(())
+    }
+
+    fn key(&self) -> Option<Vec<u8>> {
+        Some(keys(self.batch.as_ref()?).value(self.row).to_vec())
+    }
+}
+
+/// The sort keys of a batch.
+///
+/// # Panics
+/// If the batch does not come from a segment.
+pub(super) fn keys(batch: &RecordBatch) -> &BinaryArray {
+    batch
+        .column_by_name(SORT_KEY)
+        .expect("segments have a sort key")
+        .as_binary()
+}

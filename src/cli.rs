@@ -1,0 +1,197 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+use crate::config::LogFormat;
+
+/// Turn survey spectra of stars into a catalogue of stellar parameters.
+///
+/// Reads FITS files (plain, .gz, .zst), prepares each spectrum exactly as the model was trained,
+/// runs the model through ONNX Runtime, and writes one row or one coded reject for each spectrum.
+#[derive(Debug, Parser)]
+#[command(name = "starmill", version, max_term_width = 100)]
+pub struct Cli {
+    /// Configuration file that overlays the defaults.
+    #[arg(long, global = true, value_name = "FILE", env = "STARMILL_CONFIG", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Log lines for people or for a collector [default: log.format].
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Process spectra into a catalogue.
+    ///
+    /// Running again with the same --out does what is left and skips what is done. Exit codes:
+    /// 0 every spectrum gave a row, 1 finished with rejects, 2 could not run, 78 bad configuration.
+    Run(RunArgs),
+    /// Check configuration, library, models and device, and say what is wrong.
+    Check(DeviceArgs),
+    /// Show the models.
+    Models {
+        /// What to show.
+        #[command(subcommand)]
+        command: ModelsCommand,
+    },
+    /// Say what is in a file, which reader takes it and why.
+    Inspect(InspectArgs),
+    /// Show a catalogue or explain its columns.
+    Catalogue {
+        /// What to show.
+        #[command(subcommand)]
+        command: CatalogueCommand,
+    },
+    /// Print the configuration with every key, its default and its reason.
+    Config,
+    /// Time one stage alone over some files; prints one JSON object.
+    Bench(BenchArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the man pages into a folder.
+    Man {
+        /// The folder.
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
+}
+
+/// Where models run.
+#[derive(Debug, Args, Default)]
+pub struct DeviceArgs {
+    /// cpu, cuda or cuda:N [default: onnx.device].
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The model; see `starmill models list`.
+    #[arg(long)]
+    pub model: String,
+    /// Folder of the catalogue.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    /// Where the model runs.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Write counts, rates, queue waits and stage times as JSON.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub stats: Option<PathBuf>,
+    /// Files, directories and patterns; `-` reads a list from standard input, one name a line.
+    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Arguments of `models`.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// List the models.
+    List,
+    /// Show a model's labels, recipe and origin.
+    Show {
+        /// The model.
+        name: String,
+    },
+    /// Check hashes and reproduce the golden rows.
+    Verify {
+        /// The model; all of them if none is named.
+        name: Option<String>,
+        /// Where the model runs.
+        #[command(flatten)]
+        device: DeviceArgs,
+    },
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The file.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Which spectrum of the file, from 0.
+    #[arg(long, default_value_t = 0)]
+    pub index: usize,
+    /// Also run this model on the spectrum.
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Draw the spectrum as a PNG.
+    #[arg(long, value_name = "PNG", value_hint = ValueHint::FilePath)]
+    pub plot: Option<PathBuf>,
+}
+
+/// Arguments of `catalogue`.
+#[derive(Debug, Subcommand)]
+pub enum CatalogueCommand {
+    /// Show the first rows.
+    Show {
+        /// The catalogue's folder.
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+        /// How many.
+        #[arg(long, default_value_t = 10)]
+        rows: usize,
+    },
+    /// Explain columns, quality bits and reject codes.
+    Columns {
+        /// The model whose labels are shown.
+        #[arg(long, default_value = "fcresnet")]
+        model: String,
+        /// As the Markdown page of the docs.
+        #[arg(long)]
+        markdown: bool,
+    },
+}
+
+/// A stage to time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchStage {
+    /// Inflating with libdeflate alone, the floor for compressed files.
+    Inflate,
+    /// Reading, hashing, inflating and parsing.
+    Read,
+    /// Preparing spectra that are in memory.
+    Prepare,
+    /// Running the model on prepared spectra.
+    Infer,
+    /// Committing and sealing outcomes.
+    Write,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The stage.
+    pub stage: BenchStage,
+    /// Threads.
+    #[arg(long, default_value_t = 1)]
+    pub workers: usize,
+    /// The model.
+    #[arg(long, default_value = "fcresnet")]
+    pub model: String,
+    /// Files, directories and patterns.
+    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,90 @@
+//! `starmill check`.
+
+use super::Exit;
+use crate::config::{Config, workers_or_cores};
+use crate::setup::{Ready, load_runtime, models_dir};
+
+/// Looks at everything that a run needs, and says all that is wrong, not only the first.
+pub(super) fn check(config: &Config) -> anyhow::Result<Exit> {
+    println!("configuration  ok");
+    let device: starmill_onnx::Device = config
+        .onnx
+        .device
+        .parse()
+        .map_err(crate::setup::SetupError::Device)?;
+    let mut exit = Exit::Success;
+    let mut say = |what: &str, result: Result<String, String>| match result {
+        Ok(detail) => println!("{what:<14} ok: {detail}"),
+        Err(problem) => {
+            println!("{what:<14} FAILED: {problem}");
+            exit = Exit::Failure;
+        }
+    };
+    let runtime = load_runtime(config);
+    say(
+        "library",
+        match &runtime {
+            Ok(runtime) => Ok(format!(
+                "ONNX Runtime {} from {}",
+                runtime.version(),
+                runtime.path().display()
+            )),
+            Err(error) => Err(error.to_string()),
+        },
+    );
+    match models_dir(config)
+        .map_err(|error| error.to_string())
+        .and_then(|dir| names(&dir))
+    {
+        Err(problem) => say("models", Err(problem)),
+        Ok(names) => {
+            for name in names {
+                let ready = Ready::open(config, &name).map_err(|error| error.to_string());
+                let opened = ready.and_then(|ready| match &runtime {
+                    Ok(runtime) => ready
+                        .engine(runtime, config)
+                        .map(|engine| format!("{} runs on {}", ready.id(), engine.provider()))
+                        .map_err(|error| error.to_string()),
+                    Err(_) => Ok(format!(
+                        "{}, files sound, not run without the library",
+                        ready.id()
+                    )),
+                });
+                say(&format!("model {name}"), opened);
+            }
+        }
+    }
+    let readers = workers_or_cores(config.read.workers);
+    println!("device         {device}");
+    println!(
+        "workers        {readers} reading, {} preparing, {} inferring",
+        workers_or_cores(config.prepare.workers),
+        workers_or_cores(config.infer.workers)
+    );
+    let queues = [&config.read, &config.prepare]
+        .map(|stage| stage.queue_bytes)
+        .iter()
+        .sum::<usize>()
+        + config.list.queue_bytes
+        + config.infer.queue_bytes;
+    println!(
+        "queues         at most {:.0} MiB",
+        queues as f64 / f64::from(1 << 20)
+    );
+    Ok(exit)
+}
+
+fn names(dir: &std::path::Path) -> Result<Vec<String>, String> {
+    let models = starmill_onnx::list(dir).map_err(|error| error.to_string())?;
+    let folder = |model: &starmill_onnx::Model| {
+        model
+            .dir
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    };
+    models
+        .iter()
+        .map(|model| model.as_ref().map(folder).map_err(ToString::to_string))
+        .collect()
+}

@@ -1,0 +1,235 @@
+//! `starmill inspect`.
+
+use ndarray::ArrayView2;
+
+use super::Exit;
+use crate::cli::InspectArgs;
+use crate::config::Config;
+use crate::fits::{Fits, Value};
+use crate::input::{inflate, read_file};
+use crate::outcome::{Estimate, Identity};
+use crate::plot;
+use crate::reject::Reject;
+use crate::setup::{Ready, load_runtime};
+use crate::spectrum::Spectrum;
+use crate::survey::LAYOUTS;
+
+pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exit> {
+    let limits = config.limits();
+    let read = read_file(&args.file, limits)
+        .and_then(|contents| inflate(contents.raw, limits).map(|bytes| (contents.digest, bytes)));
+    println!("file      {}", args.file.display());
+    let (digest, bytes) = match read {
+        Ok(read) => read,
+        Err(reject) => return Ok(rejected(&reject)),
+    };
+    println!(
+        "sha256    {digest}\nbytes     {} when inflated",
+        bytes.len()
+    );
+    let fits = match Fits::parse(&bytes) {
+        Ok(fits) => fits,
+        Err(error) => return Ok(rejected(&error.into())),
+    };
+    describe_structure(&fits);
+    let mut taker = None;
+    for layout in LAYOUTS {
+        match layout.recognise(&fits) {
+            Ok(()) => {
+                println!("reader    {} takes it: {}", layout.name(), layout.summary());
+                taker = Some(layout);
+            }
+            Err(why) => println!("          not {}: {why}", layout.name()),
+        }
+    }
+    let Some(layout) = taker else {
+        println!("reader    none; a new survey needs a reader");
+        return Ok(Exit::Rejects);
+    };
+    let count = layout.count(&fits);
+    println!("spectra   {count}");
+    if args.index >= count {
+        anyhow::bail!(
+            "--index {} is beyond the {count} spectra of the file",
+            args.index
+        );
+    }
+    let spectrum = match layout.read(&fits, args.index) {
+        Ok(spectrum) => spectrum,
+        Err(reject) => return Ok(rejected(&reject)),
+    };
+    describe_spectrum(&spectrum);
+    let result = args
+        .model
+        .as_ref()
+        .map(|name| estimate(config, name, &spectrum))
+        .transpose()?;
+    if let Some((ready, result)) = &result {
+        describe_result(ready, result);
+    }
+    if let Some(path) = &args.plot {
+        let shown = result.as_ref().and_then(|(ready, result)| {
+            result
+                .as_ref()
+                .ok()
+                .map(|(prepared, estimate)| plot::Result {
+                    model: ready.id(),
+                    grid: ready.recipe.grid(),
+                    input: prepared,
+                    labels: label_lines(ready, estimate),
+                })
+        });
+        plot::spectrum(path, &spectrum, shown.as_ref())?;
+        println!("plot      {}", path.display());
+    }
+    let failed = result.is_some_and(|(_, result)| result.is_err());
+    Ok(if failed { Exit::Rejects } else { Exit::Success })
+}
+
+fn rejected(reject: &Reject) -> Exit {
+    println!("reject    {reject}");
+    Exit::Rejects
+}
+
+fn describe_structure(fits: &Fits) {
+    for hdu in &fits.hdus {
+        let name = hdu.header.text("EXTNAME").unwrap_or_else(|| "-".into());
+        let kind = hdu
+            .header
+            .text("XTENSION")
+            .unwrap_or_else(|| "PRIMARY".into());
+        print!(
+            "HDU {:<5} {kind:<9} {name:<12} {} bytes",
+            hdu.number,
+            hdu.data.len()
+        );
+        if let Ok(table) = hdu.table() {
+            let column =
+                |c: &crate::fits::Column| format!("{} {}{}", c.name, c.repeat, char::from(c.kind));
+            let columns: Vec<_> = table.columns().iter().map(column).collect();
+            print!(", {} rows of {}", table.rows, columns.join(", "));
+        } else if let Some((width, height)) = hdu.float_image_shape() {
+            print!(", image {width} x {height}");
+        }
+        println!();
+    }
+    if let Some((_, Value::Text(rows))) = fits
+        .primary()
+        .header
+        .entries()
+        .find(|(key, _)| key == "EXTEN0")
+    {
+        println!("          rows are said to be: {rows}");
+    }
+}
+
+fn describe_spectrum(spectrum: &Spectrum) {
+    let (wave, meta) = (spectrum.wave(), &spectrum.meta);
+    println!(
+        "name      {}",
+        spectrum
+            .name()
+            .unwrap_or_else(|| "the header names no observation".into())
+    );
+    let shown = |value: Option<String>| value.unwrap_or_else(|| "-".into());
+    println!(
+        "object    obsid {}, class {} {}, ra {}, dec {}",
+        shown(meta.obsid.map(|v| v.to_string())),
+        shown(meta.class.clone()),
+        shown(meta.subclass.clone()),
+        shown(meta.ra.map(|v| format!("{v:.5}"))),
+        shown(meta.dec.map(|v| format!("{v:.5}"))),
+    );
+    let bands = ["u", "g", "r", "i", "z"].iter().zip(meta.snr);
+    let snr: Vec<_> = bands
+        .map(|(band, snr)| format!("{band} {}", shown(snr.map(|v| format!("{v:.1}")))))
+        .collect();
+    println!("S/N       {}", snr.join(", "));
+    println!(
+        "pixels    {}, {:.2} to {:.2} A (vacuum)",
+        wave.len(),
+        wave[0],
+        wave[wave.len() - 1]
+    );
+    let count = |bad: &mut dyn Iterator<Item = bool>| bad.filter(|&bad| bad).count();
+    println!(
+        "masked    {} without ivar, {} by andmask, {} by ormask, {} repaired; fibre mask {}",
+        count(&mut spectrum.ivar().iter().map(|&v| v <= 0.0)),
+        count(&mut spectrum.andmask().iter().map(|&v| v != 0)),
+        count(&mut spectrum.ormask().iter().map(|&v| v != 0)),
+        spectrum.repaired(),
+        shown(meta.fibermask.map(|v| v.to_string())),
+    );
+}
+
+type Estimated = Result<(Vec<f32>, Estimate), Reject>;
+
+fn estimate(
+    config: &Config,
+    name: &str,
+    spectrum: &Spectrum,
+) -> anyhow::Result<(Ready, Estimated)> {
+    let ready = Ready::open(config, name)?;
+    let surveys = &ready.model.manifest.surveys;
+    if !surveys.iter().any(|survey| survey == spectrum.survey()) {
+        let reject = crate::reject::Code::WRONG_SURVEY.because(format!(
+            "it is {}, the model is for {}",
+            spectrum.survey(),
+            surveys.join(", ")
+        ));
+        return Ok((ready, Err(reject)));
+    }
+    let prepared = match ready.recipe.prepare(spectrum) {
+        Ok(prepared) => prepared,
+        Err(reject) => return Ok((ready, Err(reject))),
+    };
+    let mut engine = ready.engine(load_runtime(config)?, config)?;
+    let input = ArrayView2::from_shape((1, prepared.input.len()), &prepared.input)?;
+    let outputs = engine.run(input)?;
+    let labels = outputs.labels.row(0).to_vec();
+    let novelty = outputs.novelty.map(|novelty| novelty[0]);
+    let identity = Identity::of(spectrum);
+    let estimate = ready
+        .labels
+        .conclude(&identity, &prepared, &labels, novelty);
+    Ok((ready, estimate.map(|estimate| (prepared.input, estimate))))
+}
+
+fn label_lines(ready: &Ready, estimate: &Estimate) -> Vec<String> {
+    let manifest = &ready.model.manifest;
+    let names = manifest
+        .labels
+        .iter()
+        .map(|label| (&label.name, &label.unit));
+    let names = names.chain(
+        manifest
+            .derived
+            .iter()
+            .map(|derived| (&derived.name, &derived.unit)),
+    );
+    let line = |((name, unit), value): ((&String, &String), &f32)| {
+        if value.abs() >= 100.0 {
+            format!("{name} = {value:.0} {unit}")
+        } else {
+            format!("{name} = {value:.2} {unit}")
+        }
+    };
+    let mut lines: Vec<String> = names.zip(&estimate.values).map(line).collect();
+    if estimate.novelty.is_finite() {
+        lines.push(format!("novelty = {:.2}", estimate.novelty));
+    }
+    lines.push(format!("flags = {}", estimate.quality));
+    lines
+}
+
+fn describe_result(ready: &Ready, result: &Estimated) {
+    println!("model     {}", ready.id());
+    match result {
+        Ok((_, estimate)) => {
+            for line in label_lines(ready, estimate) {
+                println!("          {line}");
+            }
+        }
+        Err(reject) => println!("reject    {reject}"),
+    }
+}

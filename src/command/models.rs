@@ -1,0 +1,132 @@
+//! `starmill models`.
+
+use anyhow::bail;
+use starmill_onnx::Model;
+
+use super::{Exit, choose_device};
+use crate::cli::ModelsCommand;
+use crate::config::Config;
+use crate::setup::{Ready, load_runtime, models_dir};
+
+pub(super) fn models(mut config: Config, command: ModelsCommand) -> anyhow::Result<Exit> {
+    match command {
+        ModelsCommand::List => list(&config),
+        ModelsCommand::Show { name } => Ok(show(&Ready::open(&config, &name)?)),
+        ModelsCommand::Verify { name, device } => {
+            choose_device(&mut config, device.device);
+            let names = match name {
+                Some(name) => vec![name],
+                None => starmill_onnx::list(&models_dir(&config)?)?
+                    .into_iter()
+                    .map(|model| model.map(|model| model.manifest.name))
+                    .collect::<Result<_, _>>()?,
+            };
+            names
+                .iter()
+                .try_fold(Exit::Success, |_, name| verify(&config, name))
+        }
+    }
+}
+
+fn list(config: &Config) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Success;
+    for model in starmill_onnx::list(&models_dir(config)?)? {
+        match model {
+            Ok(Model { manifest, .. }) => {
+                let surveys = manifest.surveys.join(", ");
+                println!(
+                    "{} {}  {surveys}  {}",
+                    manifest.name, manifest.version, manifest.title
+                );
+            }
+            Err(error) => {
+                println!("broken: {error}");
+                exit = Exit::Failure;
+            }
+        }
+    }
+    Ok(exit)
+}
+
+fn show(ready: &Ready) -> Exit {
+    let manifest = &ready.model.manifest;
+    println!("{}\n{}\n{}", ready.id(), manifest.title, manifest.paper);
+    println!("licence      {}", manifest.license);
+    println!("surveys      {}", manifest.surveys.join(", "));
+    println!("trained on   {:?} spectra", manifest.trained_on);
+    println!(
+        "network      {}, sha256 {}",
+        manifest.files.onnx.path.display(),
+        ready.model.onnx_sha256()
+    );
+    let grid = ready.recipe.grid();
+    let centres = grid.centres();
+    println!(
+        "input        {} values, {:.1} to {:.1} A",
+        grid.bins(),
+        centres[0],
+        centres[centres.len() - 1]
+    );
+    println!("S/N limit    {} in g", manifest.quality.min_snr_g);
+    println!("\nrecipe");
+    for (number, step) in (1..).zip(&manifest.recipe) {
+        let parameters = step.iter().filter(|(key, _)| key.as_str() != "step");
+        let parameters: Vec<_> = parameters
+            .map(|(key, value)| format!("{key} = {value}"))
+            .collect();
+        let name = step
+            .get("step")
+            .and_then(toml::Value::as_str)
+            .unwrap_or("?");
+        println!("  {number}. {name}  {}", parameters.join(", "));
+    }
+    println!("\nlabels");
+    for label in &manifest.labels {
+        let [low, high] = label.valid;
+        println!(
+            "  {:<8} {:<4} {low} to {high}  {}",
+            label.name, label.unit, label.description
+        );
+    }
+    for derived in &manifest.derived {
+        println!(
+            "  {:<8} {:<4} {}",
+            derived.name, derived.unit, derived.description
+        );
+    }
+    println!("\norigin");
+    for (key, value) in &manifest.provenance {
+        println!("  {key}: {value}");
+    }
+    println!(
+        "\ncard         {}",
+        ready.model.dir.join(&manifest.files.card.path).display()
+    );
+    Exit::Success
+}
+
+fn verify(config: &Config, name: &str) -> anyhow::Result<Exit> {
+    let ready = Ready::open(config, name)?;
+    let runtime = load_runtime(config)?;
+    let mut engine = ready.engine(runtime, config)?;
+    let golden = ready.model.golden()?;
+    let worst = engine.verify(&golden, &ready.model.manifest.tolerances())?;
+    if worst.share.is_nan() || worst.share > 1.0 {
+        bail!(
+            "{name}: {} differs by {} in golden case {}",
+            worst.label,
+            worst.difference,
+            worst.case
+        );
+    }
+    println!(
+        "{}: files sound, {} golden rows reproduced on {} (largest difference {:.2e} in {}, {:.1} % of what is allowed)",
+        ready.id(),
+        golden.cases.len(),
+        engine.provider(),
+        worst.difference,
+        worst.label,
+        100.0 * worst.share
+    );
+    Ok(Exit::Success)
+}

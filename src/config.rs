@@ -1,0 +1,260 @@
+//! What the user chooses. Keys, defaults and reasons stand in `config/default.toml`, which is built
+//! in; a file of the user's own overlays it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::input::Limits;
+
+/// The built-in defaults as text.
+pub const DEFAULT: &str = include_str!("../config/default.toml");
+
+/// A configuration that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{path}: {source}; check the path given with --config")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The file is no TOML, or a key is unknown or of the wrong type.
+    #[error("{path}: {message}; `starmill config` prints every key with its meaning")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// A value makes no sense.
+    #[error("{key} = {value}: {needs}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        needs: &'static str,
+    },
+}
+
+/// The whole configuration. See `config/default.toml` for the meaning of each key.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml documents every key")]
+pub struct Config {
+    pub input: Input,
+    pub models: Models,
+    pub onnx: Onnx,
+    pub list: Queue,
+    pub read: Stage,
+    pub prepare: Stage,
+    pub infer: Infer,
+    pub write: Write,
+    pub supervision: Supervision,
+    pub log: Log,
+}
+
+macro_rules! section {
+    ($(#[$meta:meta])* $name:ident { $($field:ident: $type:ty),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(missing_docs, reason = "config/default.toml documents every key")]
+        pub struct $name { $(pub $field: $type),* }
+    };
+}
+
+section! { Input { max_file_bytes: u64, max_decompressed_bytes: u64 } }
+section! { Models { dir: PathBuf } }
+section! { Onnx { library: PathBuf, device: String } }
+section! { Queue { queue_items: usize, queue_bytes: usize } }
+section! { Stage { workers: usize, queue_items: usize, queue_bytes: usize } }
+section! { Infer {
+    workers: usize, threads: usize, batch: usize, max_delay: f64, queue_items: usize,
+    queue_bytes: usize,
+} }
+section! { Write { segment_spectra: usize, segment_age: f64 } }
+section! { Supervision { max_restarts: u32, restart_window: f64, stall_limit: f64, beat: f64 } }
+section! { Log { format: LogFormat, level: String } }
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// The defaults, overlaid with the file at `path` if one is given, and checked.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file or the key.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let Some(path) = path else {
+            return Self::parse("", Path::new("built-in defaults"));
+        };
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text, path)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let invalid = |error: toml::de::Error| ConfigError::Invalid {
+            path: path.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+        };
+        let mut table: toml::Table = DEFAULT.parse().map_err(invalid)?;
+        overlay(&mut table, text.parse().map_err(invalid)?);
+        let config: Self = table.try_into().map_err(invalid)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks what types cannot express.
+    fn validate(&self) -> Result<(), ConfigError> {
+        let natural = |key, value: usize, most: usize| match value {
+            0 => Err(ConfigError::Value {
+                key,
+                value: "0".into(),
+                needs: "at least 1 is needed",
+            }),
+            value if value > most => Err(ConfigError::Value {
+                key,
+                value: value.to_string(),
+                needs: "that is too large",
+            }),
+            _ => Ok(()),
+        };
+        let seconds = |key, value: f64| match value {
+            value if value > 0.0 && value <= 1e6 => Ok(()),
+            _ => Err(ConfigError::Value {
+                key,
+                value: value.to_string(),
+                needs: "a number of seconds above 0 and up to 1e6 is needed",
+            }),
+        };
+        natural("list.queue_items", self.list.queue_items, 1 << 20)?;
+        natural("read.queue_items", self.read.queue_items, 1 << 20)?;
+        natural("prepare.queue_items", self.prepare.queue_items, 1 << 20)?;
+        natural("infer.queue_items", self.infer.queue_items, 1 << 20)?;
+        natural("infer.batch", self.infer.batch, 65536)?;
+        natural("infer.threads", self.infer.threads, 1024)?;
+        natural("write.segment_spectra", self.write.segment_spectra, 1 << 20)?;
+        for (key, workers) in [
+            ("read.workers", self.read.workers),
+            ("prepare.workers", self.prepare.workers),
+            ("infer.workers", self.infer.workers),
+        ] {
+            natural(key, workers.max(1), 1024)?;
+        }
+        seconds("infer.max_delay", self.infer.max_delay)?;
+        seconds("write.segment_age", self.write.segment_age)?;
+        seconds(
+            "supervision.restart_window",
+            self.supervision.restart_window,
+        )?;
+        seconds("supervision.stall_limit", self.supervision.stall_limit)?;
+        seconds("supervision.beat", self.supervision.beat)
+    }
+
+    /// The limits on input sizes.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            file_bytes: self.input.max_file_bytes,
+            inflated_bytes: self.input.max_decompressed_bytes,
+        }
+    }
+}
+
+/// `workers` as given, or one for each core.
+pub fn workers_or_cores(workers: usize) -> usize {
+    match workers {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        workers => workers,
+    }
+}
+
+/// A checked number of seconds.
+pub fn seconds(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value).unwrap_or(Duration::MAX)
+}
+
+fn overlay(base: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => overlay(base, over),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("test.toml"))
+    }
+
+    #[test]
+    fn the_default_file_names_every_key() {
+        // Nothing has a default but the file, so parsing it alone proves that no key is missing.
+        assert!(Config::load(None).is_ok());
+    }
+
+    #[test]
+    fn every_key_of_the_default_file_has_a_reason_above_it() {
+        let mut explained = false;
+        for line in DEFAULT.lines() {
+            let is_comment = line.starts_with('#');
+            let is_key = line.contains(" = ") && !is_comment;
+            // `workers` and the two bounds of a queue are explained once for all stages.
+            let common = [
+                "workers",
+                "queue_items",
+                "queue_bytes",
+                "restart_window",
+                "threads",
+            ];
+            let common = common.iter().any(|key| line.starts_with(key));
+            assert!(!is_key || explained || common, "{line} has no reason");
+            explained = is_comment || (explained && is_key && line.starts_with("queue"));
+        }
+    }
+
+    #[test]
+    fn a_file_overlays_single_keys() {
+        let config = parse("[infer]\nbatch = 32\n").unwrap();
+        assert_eq!(config.infer.batch, 32);
+        assert_eq!(config.infer.threads, parse("").unwrap().infer.threads);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_name() {
+        let check = |text, says: &str| {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(says), "{error:?} should say {says:?}");
+        };
+        check("[infer]\nbatsh = 32\n", "batsh");
+        check("[nothing]\n", "nothing");
+        check("[infer]\nbatch = 0\n", "infer.batch");
+        check("[infer]\nbatch = \"many\"\n", "test.toml");
+        check("[infer]\nmax_delay = nan\n", "infer.max_delay");
+        check("[log]\nformat = \"xml\"\n", "xml");
+        check("[read]\nworkers = 100000\n", "read.workers");
+        check("not toml", "test.toml");
+    }
+}

@@ -1,0 +1,207 @@
+//! Binary tables: columns found by name, cells decoded on request.
+
+use super::{FitsError, Hdu, decode_f32};
+
+/// A binary table, borrowed from its file.
+#[derive(Debug, Clone)]
+pub struct Table<'a> {
+    hdu: usize,
+    /// Number of rows.
+    pub rows: usize,
+    row_bytes: usize,
+    columns: Vec<Column>,
+    data: &'a [u8],
+}
+
+/// One column of a binary table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// TTYPE, in capitals.
+    pub name: String,
+    /// Elements in each cell.
+    pub repeat: usize,
+    /// The letter of TFORM: B, I, J, K, E, D, A, L, ...
+    pub kind: u8,
+    offset: usize,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn parse(hdu: &Hdu<'a>) -> Result<Self, FitsError> {
+        let header = &hdu.header;
+        let malformed = |what: String| FitsError::Malformed {
+            hdu: hdu.number,
+            what,
+        };
+        if header.text("XTENSION").as_deref() != Some("BINTABLE") {
+            return Err(malformed("a binary table was expected".into()));
+        }
+        let natural = |keyword: &str| {
+            header
+                .integer(keyword)
+                .and_then(|n| usize::try_from(n).ok())
+                .ok_or_else(|| FitsError::Keyword {
+                    hdu: hdu.number,
+                    keyword: keyword.into(),
+                })
+        };
+        let (row_bytes, rows, fields) =
+            (natural("NAXIS1")?, natural("NAXIS2")?, natural("TFIELDS")?);
+        if fields > 999 {
+            return Err(malformed(format!(
+                "{fields} columns are declared, the most is 999"
+            )));
+        }
+        let mut columns = Vec::with_capacity(fields);
+        let mut offset = 0usize;
+        for field in 1..=fields {
+            let form = header.text(&format!("TFORM{field}")).unwrap_or_default();
+            let (repeat, kind, width) =
+                parse_form(&form).ok_or_else(|| malformed(format!("TFORM{field} is {form:?}")))?;
+            let name = header
+                .text(&format!("TTYPE{field}"))
+                .unwrap_or_default()
+                .to_uppercase();
+            columns.push(Column {
+                name,
+                repeat,
+                kind,
+                offset,
+            });
+            offset = repeat
+                .checked_mul(width)
+                .map(|bits| bits.div_ceil(8))
+                .and_then(|bytes| offset.checked_add(bytes))
+                .ok_or_else(|| malformed(format!("TFORM{field} is {form:?}")))?;
+        }
+        if offset != row_bytes {
+            return Err(malformed(format!(
+                "the columns take {offset} bytes a row, NAXIS1 says {row_bytes}"
+            )));
+        }
+        // The heap (PCOUNT) lies behind the rows and is not read.
+        let main = row_bytes
+            .checked_mul(rows)
+            .and_then(|bytes| hdu.data.get(..bytes));
+        let data = main.ok_or_else(|| malformed("the rows do not fit the data".into()))?;
+        Ok(Self {
+            hdu: hdu.number,
+            rows,
+            row_bytes,
+            columns,
+            data,
+        })
+    }
+
+    /// The columns in order.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// A column by name, whatever its case.
+    ///
+    /// # Errors
+    /// [`FitsError::Malformed`] when there is none.
+    pub fn column(&self, name: &str) -> Result<&Column, FitsError> {
+        self.columns
+            .iter()
+            .find(|column| column.name.eq_ignore_ascii_case(name))
+            .ok_or_else(|| self.malformed(format!("the table has no column {name}")))
+    }
+
+    /// The numbers of one cell as floats, from an E, D, I, J or B column.
+    ///
+    /// # Errors
+    /// [`FitsError::Malformed`] when the column is not numeric or the row does not exist.
+    pub fn floats(&self, column: &Column, row: usize) -> Result<Vec<f32>, FitsError> {
+        let cell = self.cell(column, row)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "spectra are single precision"
+        )]
+        let values = match column.kind {
+            b'E' => decode_f32(cell),
+            b'D' => cell
+                .as_chunks::<8>()
+                .0
+                .iter()
+                .map(|c| f64::from_be_bytes(*c) as f32)
+                .collect(),
+            b'I' => cell
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|c| f32::from(i16::from_be_bytes(*c)))
+                .collect(),
+            b'J' => cell
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|c| i32::from_be_bytes(*c) as f32)
+                .collect(),
+            b'B' => cell.iter().map(|&c| f32::from(c)).collect(),
+            _ => return Err(self.malformed(format!("column {} is not numeric", column.name))),
+        };
+        Ok(values)
+    }
+
+    fn cell(&self, column: &Column, row: usize) -> Result<&'a [u8], FitsError> {
+        let width = match column.kind {
+            b'E' | b'J' => 4,
+            b'D' | b'K' => 8,
+            b'I' => 2,
+            _ => 1,
+        };
+        let start = row * self.row_bytes + column.offset;
+        let missing = || self.malformed(format!("row {row} of {} does not exist", column.name));
+        (row < self.rows)
+            .then(|| self.data.get(start..start + column.repeat * width))
+            .flatten()
+            .ok_or_else(missing)
+    }
+
+    fn malformed(&self, what: String) -> FitsError {
+        FitsError::Malformed {
+            hdu: self.hdu,
+            what,
+        }
+    }
+}
+
+/// Repeat count, letter and bits an element of a TFORM (FITS Standard 4.0, table 18).
+fn parse_form(form: &str) -> Option<(usize, u8, usize)> {
+    let digits = form.bytes().take_while(u8::is_ascii_digit).count();
+    let repeat = if digits == 0 {
+        1
+    } else {
+        form[..digits].parse().ok()?
+    };
+    let kind = *form.as_bytes().get(digits)?;
+    let bits = match kind {
+        b'X' => 1,
+        b'L' | b'B' | b'A' => 8,
+        b'I' => 16,
+        b'J' | b'E' => 32,
+        b'K' | b'D' | b'C' | b'P' => 64,
+        b'M' | b'Q' => 128,
+        _ => return None,
+    };
+    Some((repeat, kind, bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_give_repeat_kind_and_width() {
+        let check = |form, expected| assert_eq!(parse_form(form), expected, "{form}");
+        check("3909E", Some((3909, b'E', 32)));
+        check("K", Some((1, b'K', 64)));
+        check("12X", Some((12, b'X', 1)));
+        check("0A", Some((0, b'A', 8)));
+        check("", None);
+        check("5", None);
+        check("99999999999999999999E", None);
+        check("3Z", None);
+    }
+}

@@ -1,0 +1,248 @@
+//! A file's bytes, hashed and inflated under limits.
+//!
+//! gzip is inflated by libdeflate into memory that the trailer announces; CFITSIO would inflate
+//! under one global lock, so that reading could not use a second core.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::reject::{Code, Reject};
+
+/// Upper limits on sizes, from config.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The largest file that is read, bytes.
+    pub file_bytes: u64,
+    /// The largest size that a compressed file may inflate to, bytes.
+    pub inflated_bytes: u64,
+}
+
+/// SHA-256 of a file as it lies on disk.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of a file of any size.
+    ///
+    /// # Errors
+    /// The operating system's error when it cannot be read.
+    pub fn of_file(path: &Path) -> std::io::Result<Self> {
+        let mut hasher = Sha256::new();
+        let mut file = File::open(path)?;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(Self(hasher.finalize().into())),
+                length => hasher.update(&buffer[..length]),
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// What lies in a file.
+#[derive(Debug)]
+pub struct Contents {
+    /// The bytes on disk, still compressed.
+    pub raw: Vec<u8>,
+    /// Their digest.
+    pub digest: Digest,
+}
+
+/// Reads a whole file. The name is opened as it is: nothing in it is an instruction.
+///
+/// # Errors
+/// [`Code::UNREADABLE`], [`Code::TOO_LARGE`] or [`Code::EMPTY_FILE`].
+pub fn read_file(path: &Path, limits: Limits) -> Result<Contents, Reject> {
+    let unreadable = |error: std::io::Error| Code::UNREADABLE.because(error.to_string());
+    let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        // A FIFO or device would block or never end.
+        return Err(Code::UNREADABLE.because("it is not a regular file"));
+    }
+    let too_large = |size: u64| {
+        Code::TOO_LARGE.because(format!("{size} bytes, the limit is {}", limits.file_bytes))
+    };
+    let size = metadata.len();
+    if size > limits.file_bytes {
+        return Err(too_large(size));
+    }
+    let mut raw = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+    // The file may grow while it is read, so the limit holds for the reading too.
+    file.take(limits.file_bytes + 1)
+        .read_to_end(&mut raw)
+        .map_err(unreadable)?;
+    match raw.len() as u64 {
+        0 => Err(Code::EMPTY_FILE.because("0 bytes")),
+        size if size > limits.file_bytes => Err(too_large(size)),
+        _ => Ok(Contents {
+            digest: Digest::of(&raw),
+            raw,
+        }),
+    }
+}
+
+/// The FITS bytes of a file, inflated if its first bytes are those of gzip or zstd.
+///
+/// # Errors
+/// [`Code::CORRUPT_COMPRESSION`] or [`Code::TOO_LARGE`].
+pub fn inflate(raw: Vec<u8>, limits: Limits) -> Result<Vec<u8>, Reject> {
+    match raw.as_slice() {
+        [0x1f, 0x8b, ..] => inflate_gzip(&raw, limits.inflated_bytes),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => inflate_zstd(&raw, limits.inflated_bytes),
+        _ => Ok(raw),
+    }
+}
+
+fn too_large(limit: u64) -> Reject {
+    Code::TOO_LARGE.because(format!("it inflates to more than {limit} bytes"))
+}
+
+fn inflate_gzip(raw: &[u8], limit: u64) -> Result<Vec<u8>, Reject> {
+    let corrupt = |what: &str| Code::CORRUPT_COMPRESSION.because(format!("gzip: {what}"));
+    let trailer = raw.last_chunk::<4>().ok_or_else(|| corrupt("no trailer"))?;
+    let announced = u64::from(u32::from_le_bytes(*trailer));
+    // Deflate cannot shrink data by more than 1032 to 1, so a larger announcement is false.
+    if announced > raw.len() as u64 * 1032 {
+        return Err(corrupt("the data are cut short or damaged"));
+    }
+    if announced > limit {
+        return Err(too_large(limit));
+    }
+    let mut inflated = vec![0; usize::try_from(announced).map_err(|_| too_large(limit))?];
+    let length = libdeflater::Decompressor::new().gzip_decompress(raw, &mut inflated);
+    match length {
+        Ok(length) if length == inflated.len() => Ok(inflated),
+        Ok(_) => Err(corrupt(
+            "several members or bytes behind the end; compress it anew as one",
+        )),
+        Err(libdeflater::DecompressionError::BadData) => {
+            Err(corrupt("the data are cut short or damaged"))
+        }
+        Err(libdeflater::DecompressionError::InsufficientSpace) => {
+            Err(corrupt("it inflates to more than its trailer says"))
+        }
+    }
+}
+
+fn inflate_zstd(raw: &[u8], limit: u64) -> Result<Vec<u8>, Reject> {
+    let corrupt =
+        |error: std::io::Error| Code::CORRUPT_COMPRESSION.because(format!("zstd: {error}"));
+    let mut decoder = zstd::Decoder::new(raw).map_err(corrupt)?;
+    // 128 MiB: a frame that asks for a larger window is refused by the decoder.
+    decoder.window_log_max(27).map_err(corrupt)?;
+    let mut inflated = Vec::new();
+    decoder
+        .take(limit + 1)
+        .read_to_end(&mut inflated)
+        .map_err(corrupt)?;
+    if inflated.len() as u64 > limit {
+        return Err(too_large(limit));
+    }
+    Ok(inflated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        file_bytes: 1 << 20,
+        inflated_bytes: 100_000,
+    };
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+        let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
+        let length = compressor.gzip_compress(bytes, &mut out).unwrap();
+        out.truncate(length);
+        out
+    }
+
+    fn code(result: Result<Vec<u8>, Reject>) -> Code {
+        result.unwrap_err().code
+    }
+
+    #[test]
+    fn every_compression_gives_the_same_bytes() {
+        let bytes: Vec<u8> = (0..50_000u32).map(|n| n.to_le_bytes()[0]).collect();
+        assert_eq!(inflate(bytes.clone(), LIMITS).unwrap(), bytes);
+        assert_eq!(inflate(gzip(&bytes), LIMITS).unwrap(), bytes);
+        assert_eq!(
+            inflate(zstd::encode_all(&bytes[..], 3).unwrap(), LIMITS).unwrap(),
+            bytes
+        );
+    }
+
+    #[test]
+    fn a_bomb_stops_at_the_limit() {
+        let zeros = vec![0u8; 100_001];
+        assert_eq!(code(inflate(gzip(&zeros), LIMITS)), Code::TOO_LARGE);
+        assert_eq!(
+            code(inflate(zstd::encode_all(&zeros[..], 3).unwrap(), LIMITS)),
+            Code::TOO_LARGE
+        );
+        // A trailer that lies: more than it says, and more than deflate could ever hold.
+        let mut small = gzip(&zeros);
+        let end = small.len();
+        small[end - 4..].copy_from_slice(&10u32.to_le_bytes());
+        assert_eq!(
+            code(inflate(small.clone(), LIMITS)),
+            Code::CORRUPT_COMPRESSION
+        );
+        small[end - 4..].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(code(inflate(small, LIMITS)), Code::CORRUPT_COMPRESSION);
+    }
+
+    #[test]
+    fn damage_is_found() {
+        let whole = gzip(&[7u8; 5000]);
+        for cut in [2, 3, 10, whole.len() / 2, whole.len() - 1] {
+            assert_eq!(
+                code(inflate(whole[..cut].to_vec(), LIMITS)),
+                Code::CORRUPT_COMPRESSION
+            );
+        }
+        let twice = [gzip(b"first member"), gzip(b"and another")].concat();
+        assert_eq!(code(inflate(twice, LIMITS)), Code::CORRUPT_COMPRESSION);
+        let frame = zstd::encode_all(&[7u8; 5000][..], 3).unwrap();
+        let cut = frame[..frame.len() - 1].to_vec();
+        assert_eq!(code(inflate(cut, LIMITS)), Code::CORRUPT_COMPRESSION);
+    }
+
+    #[test]
+    fn only_regular_files_of_a_sane_size_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.fits");
+        let read = |path: &Path| read_file(path, LIMITS).map_err(|reject| reject.code);
+        assert_eq!(read(&path).unwrap_err(), Code::UNREADABLE);
+        std::fs::write(&path, b"").unwrap();
+        assert_eq!(read(&path).unwrap_err(), Code::EMPTY_FILE);
+        std::fs::write(&path, vec![1; (1 << 20) + 1]).unwrap();
+        assert_eq!(read(&path).unwrap_err(), Code::TOO_LARGE);
+        assert_eq!(read(folder.path()).unwrap_err(), Code::UNREADABLE);
+        std::fs::write(&path, b"abc").unwrap();
+        let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(read(&path).unwrap().digest.to_string(), digest);
+    }
+}

@@ -1,0 +1,264 @@
+//! The files that a command line names: files, directories, patterns, or a list on a stream.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use crate::reject::{Code, Reject};
+
+/// Endings that a directory is searched for.
+const ENDINGS: [&str; 3] = [".fits", ".fits.gz", ".fits.zst"];
+
+/// What a listing yields.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A file to read.
+    File(PathBuf),
+    /// A name that leads nowhere.
+    Missing(PathBuf, Reject),
+}
+
+/// Walks the named paths one entry at a time, in the order given and sorted within a directory.
+///
+/// The walk runs on a thread of its own, so that waiting for a list on standard input never holds
+/// up a stop request, and it is at most a few names ahead, so that memory does not grow with the
+/// archive.
+pub struct Listing {
+    found: Receiver<Found>,
+}
+
+/// Waiting for the next entry had no result yet.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pending {
+    /// Nothing came within the time.
+    NotYet,
+    /// There is nothing more.
+    End,
+}
+
+impl Listing {
+    /// Starts to walk. A name `-` stands for a list of names on `stdin`, one a line.
+    ///
+    /// # Errors
+    /// The operating system's error when no thread can be started.
+    pub fn start(
+        names: Vec<PathBuf>,
+        stdin: impl BufRead + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (sender, found) = sync_channel(256);
+        std::thread::Builder::new()
+            .name("listing".into())
+            .spawn(move || {
+                let mut emit = |entry| sender.send(entry).is_ok();
+                let mut stdin = Some(stdin);
+                for name in names {
+                    let more = if name.as_os_str() == "-" {
+                        stdin
+                            .take()
+                            .is_none_or(|lines| list_lines(lines, &mut emit))
+                    } else {
+                        list_name(&name, &mut emit)
+                    };
+                    if !more {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Self { found })
+    }
+
+    /// The next entry, if one comes within `patience`.
+    ///
+    /// # Errors
+    /// [`Pending`] says whether to ask again.
+    pub fn next(&self, patience: Duration) -> Result<Found, Pending> {
+        self.found
+            .recv_timeout(patience)
+            .map_err(|error| match error {
+                RecvTimeoutError::Timeout => Pending::NotYet,
+                RecvTimeoutError::Disconnected => Pending::End,
+            })
+    }
+}
+
+impl Iterator for Listing {
+    type Item = Found;
+    fn next(&mut self) -> Option<Found> {
+        self.found.recv().ok()
+    }
+}
+
+/// Each lister returns false once nobody listens any more.
+type Emit<'a> = dyn FnMut(Found) -> bool + 'a;
+
+fn list_lines(lines: impl BufRead, emit: &mut Emit) -> bool {
+    for line in lines.split(b'\n') {
+        let Ok(mut line) = line else {
+            let reject = Code::UNREADABLE.because("the list on standard input could not be read");
+            return emit(Found::Missing("-".into(), reject));
+        };
+        if line.ends_with(b"\r") {
+            line.pop();
+        }
+        if !line.is_empty() && !list_name(&bytes_to_path(line), emit) {
+            return false;
+        }
+    }
+    true
+}
+
+#[cfg(unix)]
+fn bytes_to_path(bytes: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+/// A name that exists is taken as it is; only one that does not is tried as a pattern.
+fn list_name(name: &Path, emit: &mut Emit) -> bool {
+    match std::fs::symlink_metadata(name) {
+        Ok(_) if name.is_dir() => list_directory(name, emit),
+        Ok(_) => emit(Found::File(name.to_owned())),
+        Err(error) => {
+            let pattern = name.to_str().filter(|name| name.contains(['*', '?', '[']));
+            match pattern.and_then(|pattern| glob::glob(pattern).ok()) {
+                Some(paths) => list_pattern(name, paths, emit),
+                None => emit(missing(name, &error.to_string())),
+            }
+        }
+    }
+}
+
+fn list_pattern(name: &Path, paths: glob::Paths, emit: &mut Emit) -> bool {
+    let mut any = false;
+    for path in paths {
+        any = true;
+        let more = match path {
+            Ok(path) if path.is_dir() => list_directory(&path, emit),
+            Ok(path) => emit(Found::File(path)),
+            Err(error) => emit(unreadable(error.path(), &error.error().to_string())),
+        };
+        if !more {
+            return false;
+        }
+    }
+    any || emit(missing(name, "the pattern matches nothing"))
+}
+
+fn list_directory(directory: &Path, emit: &mut Emit) -> bool {
+    let mut any = false;
+    // Links to directories are followed; walkdir ends loops and reports them as errors.
+    for entry in walkdir::WalkDir::new(directory)
+        .follow_links(true)
+        .sort_by_file_name()
+    {
+        let found = match entry {
+            Ok(entry) if entry.file_type().is_dir() => continue,
+            Ok(entry) if is_candidate(entry.path()) => Found::File(entry.into_path()),
+            Ok(_) => continue,
+            Err(error) if error.loop_ancestor().is_some() => {
+                tracing::warn!(%error, "link leads back to its own folder, not followed; remove it");
+                continue;
+            }
+            Err(error) => {
+                let path = error.path().unwrap_or(directory).to_owned();
+                // A dangling link is a name like any other: reading it says what is wrong.
+                if is_candidate(&path) {
+                    Found::File(path)
+                } else {
+                    unreadable(&path, &error.to_string())
+                }
+            }
+        };
+        any = true;
+        if !emit(found) {
+            return false;
+        }
+    }
+    any || emit(missing(
+        directory,
+        "the directory holds no .fits, .fits.gz or .fits.zst file",
+    ))
+}
+
+fn is_candidate(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+fn missing(path: &Path, why: &str) -> Found {
+    Found::Missing(path.to_owned(), Code::NOTHING_FOUND.because(why))
+}
+
+fn unreadable(path: &Path, why: &str) -> Found {
+    Found::Missing(path.to_owned(), Code::UNREADABLE.because(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(names: Vec<PathBuf>, stdin: &'static [u8]) -> Vec<String> {
+        Listing::start(names, stdin)
+            .unwrap()
+            .map(|found| match found {
+                Found::File(path) => path.file_name().unwrap().to_string_lossy().into_owned(),
+                Found::Missing(_, reject) => reject.code.entry().name.to_owned(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn names_are_data() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["a[1].fits", "!b.fits.gz", "c\nd.fits.zst", "notes.txt"];
+        for name in names {
+            std::fs::write(folder.path().join(name), b"x").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("empty.fits")).unwrap();
+        assert_eq!(
+            list(vec![folder.path().into()], b""),
+            ["!b.fits.gz", "a[1].fits", "c\nd.fits.zst"]
+        );
+        // A name that exists is never a pattern; a file that is named is taken whatever its ending.
+        assert_eq!(
+            list(vec![folder.path().join("a[1].fits")], b""),
+            ["a[1].fits"]
+        );
+        assert_eq!(
+            list(vec![folder.path().join("notes.txt")], b""),
+            ["notes.txt"]
+        );
+        assert_eq!(list(vec![folder.path().join("*.gz")], b""), ["!b.fits.gz"]);
+        assert_eq!(
+            list(vec![folder.path().join("*.csv")], b""),
+            ["nothing_found"]
+        );
+        assert_eq!(
+            list(vec![folder.path().join("empty.fits")], b""),
+            ["nothing_found"]
+        );
+        assert_eq!(
+            list(vec![folder.path().join("absent.fits")], b""),
+            ["nothing_found"]
+        );
+    }
+
+    #[test]
+    fn a_list_on_a_stream_is_one_name_a_line() {
+        let listed = list(vec!["-".into()], b"/no/such.fits\r\n\n/no/other.fits");
+        assert_eq!(listed, ["nothing_found", "nothing_found"]);
+    }
+
+    #[test]
+    fn a_loop_of_links_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.fits"), b"x").unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
+        assert_eq!(list(vec![folder.path().into()], b""), ["a.fits"]);
+    }
+}

@@ -1,0 +1,36 @@
+//! Starmill turns survey spectra of stars into a catalogue of stellar parameters.
+//!
+//! The parts, in the order in which data meet them:
+//!
+//! 1. [`input`]: from names on the command line to bytes in memory, under limits.
+//! 2. [`fits`]: the structure of a FITS file, checked before anything is believed.
+//! 3. [`survey`]: one reader for each layout; gives a [`spectrum::Spectrum`].
+//! 4. [`prep`]: the model's recipe of pure steps; gives the model's input.
+//! 5. `starmill_onnx`: the model itself, run by ONNX Runtime.
+//! 6. [`estimate`]: from outputs to labels with quality bits.
+//! 7. [`catalogue`]: rows and rejects, committed in segments and sealed in two formats.
+//! 8. [`ledger`]: which inputs are done.
+//!
+//! [`stage`] adapts these to the flow of `starmill_actors`, and [`pipeline`] joins them.
+
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::float_cmp))]
+
+pub mod catalogue;
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod estimate;
+pub mod fits;
+pub mod input;
+pub mod ledger;
+pub mod outcome;
+pub mod pipeline;
+pub mod plot;
+pub mod prep;
+pub mod quality;
+pub mod reject;
+pub mod setup;
+pub mod spectrum;
+pub mod stage;
+pub mod survey;
+pub mod telemetry;

@@ -1,0 +1,221 @@
+//! A model ready to run: its folder found and hashed, its recipe parsed, the library loaded.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use starmill_onnx::{Device, Engine, EngineError, EngineOptions, Model, ModelError, Runtime};
+use thiserror::Error;
+
+use crate::catalogue::{LabelColumn, Provenance, Schema};
+use crate::config::Config;
+use crate::estimate::PointLabels;
+use crate::prep::{Recipe, RecipeError};
+
+/// A model that cannot be used as configured.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// No folder of models was found.
+    #[error("no folder of models at {0}; set models.dir or run from the repository's root")]
+    NoModels(String),
+    /// There is no model of this name.
+    #[error("there is no model {name} in {dir}; `starmill models list` shows what is there")]
+    UnknownModel {
+        /// What was asked for.
+        name: String,
+        /// Where.
+        dir: PathBuf,
+    },
+    /// The model's folder is broken.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The model's recipe cannot be run.
+    #[error("{manifest}: {source}; this version of Starmill cannot prepare spectra for the model")]
+    Recipe {
+        /// The manifest.
+        manifest: PathBuf,
+        /// The cause.
+        source: RecipeError,
+    },
+    /// ONNX Runtime or the device cannot be used.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The configured device has no such name.
+    #[error("onnx.device: {0}")]
+    Device(#[from] starmill_onnx::ParseDeviceError),
+}
+
+/// A model whose files are verified, with everything that the stages need of it.
+#[derive(Clone)]
+pub struct Ready {
+    /// The model's folder and manifest.
+    pub model: Model,
+    /// How spectra are prepared for it.
+    pub recipe: Arc<Recipe>,
+    /// How its outputs are read.
+    pub labels: Arc<PointLabels>,
+}
+
+/// The folder of models: as configured, else the first of the usual places that exists.
+///
+/// # Errors
+/// [`SetupError::NoModels`] lists the places.
+pub fn models_dir(config: &Config) -> Result<PathBuf, SetupError> {
+    if !config.models.dir.as_os_str().is_empty() {
+        let dir = &config.models.dir;
+        let missing = || SetupError::NoModels(dir.display().to_string());
+        return dir.is_dir().then(|| dir.clone()).ok_or_else(missing);
+    }
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|program| Some(program.parent()?.parent()?.join("share/starmill/models")));
+    let places: Vec<PathBuf> = std::iter::once(PathBuf::from("onnx/models"))
+        .chain(beside)
+        .collect();
+    places
+        .iter()
+        .find(|place| place.is_dir())
+        .cloned()
+        .ok_or_else(|| {
+            let places: Vec<_> = places
+                .iter()
+                .map(|place| place.display().to_string())
+                .collect();
+            SetupError::NoModels(places.join(" or "))
+        })
+}
+
+/// Loads ONNX Runtime from the configured or a usual place.
+///
+/// # Errors
+/// [`EngineError`] says where it was looked for and how to get it.
+pub fn load_runtime(config: &Config) -> Result<&'static Runtime, EngineError> {
+    let library = &config.onnx.library;
+    let explicit = (!library.as_os_str().is_empty()).then_some(library.as_path());
+    Runtime::load(&starmill_onnx::find_library(explicit)?)
+}
+
+impl Ready {
+    /// Opens a model by name and verifies the hashes of all its files.
+    ///
+    /// # Errors
+    /// [`SetupError`] says what is missing or broken.
+    pub fn open(config: &Config, name: &str) -> Result<Self, SetupError> {
+        let dir = models_dir(config)?;
+        let plain = !name.is_empty() && Path::new(name).file_name() == Some(name.as_ref());
+        if !plain || !dir.join(name).is_dir() {
+            return Err(SetupError::UnknownModel {
+                name: name.into(),
+                dir,
+            });
+        }
+        let model = Model::open(dir.join(name))?;
+        model.check_files()?;
+        let manifest = &model.manifest;
+        let recipe = Recipe::parse(&manifest.recipe, manifest.input.pixels).map_err(|source| {
+            SetupError::Recipe {
+                manifest: model.dir.join("manifest.toml"),
+                source,
+            }
+        })?;
+        let labels = point_labels(&model);
+        Ok(Self {
+            recipe: Arc::new(recipe),
+            labels: Arc::new(labels),
+            model,
+        })
+    }
+
+    /// Opens a session of the model on the configured device.
+    ///
+    /// # Errors
+    /// [`SetupError::Engine`] when the graph does not fit the manifest or the device is not there.
+    pub fn engine(&self, runtime: &Runtime, config: &Config) -> Result<Engine, SetupError> {
+        let options = EngineOptions {
+            device: config.onnx.device.parse::<Device>()?,
+            batch: config.infer.batch,
+            threads: config.infer.threads,
+        };
+        Ok(Engine::open(runtime, &self.model, &options)?)
+    }
+
+    /// Name and version: `fcresnet 1.0.0`.
+    pub fn id(&self) -> String {
+        format!(
+            "{} {}",
+            self.model.manifest.name, self.model.manifest.version
+        )
+    }
+
+    /// Name, version and the beginning of the network's hash: what a catalogue is bound to.
+    pub fn id_with_hash(&self) -> String {
+        let hash = self.model.onnx_sha256();
+        format!("{} ({})", self.id(), hash.get(..16).unwrap_or(hash))
+    }
+
+    /// The columns of a catalogue of this model.
+    pub fn schema(&self) -> Schema {
+        let manifest = &self.model.manifest;
+        let labels = manifest.labels.iter().map(|label| LabelColumn {
+            name: label.name.clone(),
+            unit: label.unit.clone(),
+            ucd: label.ucd.clone(),
+            description: label.description.clone(),
+        });
+        let derived = manifest.derived.iter().map(|derived| LabelColumn {
+            name: derived.name.clone(),
+            unit: derived.unit.clone(),
+            ucd: derived.ucd.clone(),
+            description: derived.description.clone(),
+        });
+        Schema::new(&self.id(), &labels.chain(derived).collect::<Vec<_>>())
+    }
+
+    /// What made the rows, for the headers of the catalogue.
+    pub fn provenance(&self, runtime: &Runtime, provider: &str) -> Provenance {
+        let manifest = &self.model.manifest;
+        let entry = |keyword: &str, value: &str, comment: &str| {
+            (keyword.to_owned(), value.to_owned(), comment.to_owned())
+        };
+        Provenance {
+            entries: vec![
+                entry(
+                    "CREATOR",
+                    concat!("starmill ", env!("CARGO_PKG_VERSION")),
+                    "software",
+                ),
+                entry("MODEL", &manifest.name, "model"),
+                entry("MODELVER", &manifest.version, "version of the model"),
+                entry("MODELSHA", self.model.onnx_sha256(), ""),
+                entry(
+                    "RECIPE",
+                    &recipe_names(&manifest.recipe),
+                    "preprocessing steps",
+                ),
+                entry("ORTVER", runtime.version(), "version of ONNX Runtime"),
+                entry("ORTSHA", runtime.sha256(), ""),
+                entry("PROVIDER", provider, "where the model ran"),
+            ],
+        }
+    }
+}
+
+/// The steps of a recipe by name, in order.
+pub fn recipe_names(recipe: &[toml::Table]) -> String {
+    let names = recipe.iter().filter_map(|step| step.get("step")?.as_str());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn point_labels(model: &Model) -> PointLabels {
+    let manifest = &model.manifest;
+    let position = |name: &String| manifest.labels.iter().position(|label| label.name == *name);
+    PointLabels {
+        valid: manifest.labels.iter().map(|label| label.valid).collect(),
+        // Opening the model has checked that every name of a sum is a label.
+        derived: manifest
+            .derived
+            .iter()
+            .map(|d| d.sum.iter().filter_map(position).collect())
+            .collect(),
+        min_snr_g: manifest.quality.min_snr_g,
+    }
+}

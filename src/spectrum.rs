@@ -1,0 +1,281 @@
+//! One spectrum of one observation, with its invariants held by the constructor.
+
+use crate::reject::{Code, Reject};
+
+/// What the header says of an observation; absent values are `None`, never a magic number.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Meta {
+    /// Survey identifier of the spectrum.
+    pub obsid: Option<i64>,
+    /// Local modified Julian day of the observation.
+    pub lmjd: Option<i32>,
+    /// Plan (plate) identifier.
+    pub planid: Option<String>,
+    /// Spectrograph number.
+    pub spid: Option<i32>,
+    /// Fibre number.
+    pub fiberid: Option<i32>,
+    /// Right ascension, degrees, J2000.
+    pub ra: Option<f64>,
+    /// Declination, degrees, J2000.
+    pub dec: Option<f64>,
+    /// Median UTC of the observation, ISO 8601.
+    pub date_obs: Option<String>,
+    /// When the file was reduced, UTC, ISO 8601: the newer of two reductions wins.
+    pub date_reduced: Option<String>,
+    /// Signal-to-noise ratio a pixel in u, g, r, i, z.
+    pub snr: [Option<f32>; 5],
+    /// Class that the survey's pipeline gave: STAR, GALAXY, QSO, ...
+    pub class: Option<String>,
+    /// Subclass that the survey's pipeline gave.
+    pub subclass: Option<String>,
+    /// Redshift that the survey's pipeline gave.
+    pub z: Option<f64>,
+    /// Its error.
+    pub z_err: Option<f64>,
+    /// Fibre mask; 0 means all is well.
+    pub fibermask: Option<i32>,
+    /// Data release that the file names.
+    pub release: Option<String>,
+}
+
+/// A flux-calibrated spectrum in vacuum wavelengths.
+///
+/// Invariants: all arrays have the same length of at least two; wavelengths are finite, positive
+/// and strictly increasing; `ivar` is finite and not negative, and zero wherever `flux` is not
+/// finite.
+#[derive(Debug, Clone)]
+pub struct Spectrum {
+    survey: &'static str,
+    wave: Vec<f64>,
+    flux: Vec<f32>,
+    ivar: Vec<f32>,
+    andmask: Vec<u16>,
+    ormask: Vec<u16>,
+    repaired: usize,
+    /// What the header says.
+    pub meta: Meta,
+}
+
+/// The arrays that make a spectrum, as read.
+#[derive(Debug, Clone, Default)]
+pub struct Arrays {
+    /// Wavelength in vacuum, Angstrom.
+    pub wave: Vec<f64>,
+    /// Flux in the survey's relative unit.
+    pub flux: Vec<f32>,
+    /// Inverse variance of the flux; zero where there is no measurement.
+    pub ivar: Vec<f32>,
+    /// Mask bits set in every exposure.
+    pub andmask: Vec<u16>,
+    /// Mask bits set in at least one exposure.
+    pub ormask: Vec<u16>,
+}
+
+impl Spectrum {
+    /// Checks the arrays and repairs what can be repaired: pixels with a value that is not finite,
+    /// or a negative ivar, get zero ivar and are counted.
+    ///
+    /// # Errors
+    /// [`Code::CORRUPT_FITS`] for arrays of unequal length, [`Code::BAD_WAVELENGTH`] for
+    /// wavelengths that do not increase.
+    pub fn new(survey: &'static str, arrays: Arrays, meta: Meta) -> Result<Self, Reject> {
+        let Arrays {
+            wave,
+            flux,
+            mut ivar,
+            andmask,
+            ormask,
+        } = arrays;
+        let pixels = wave.len();
+        let lengths = [flux.len(), ivar.len(), andmask.len(), ormask.len()];
+        if lengths.iter().any(|&length| length != pixels) {
+            return Err(Code::CORRUPT_FITS.because(format!(
+                "{pixels} wavelengths but {lengths:?} values of flux, ivar, andmask, ormask"
+            )));
+        }
+        check_wavelengths(&wave)?;
+        let mut repaired = 0;
+        for (ivar, flux) in ivar.iter_mut().zip(&flux) {
+            if !(flux.is_finite() && ivar.is_finite() && *ivar >= 0.0) {
+                *ivar = 0.0;
+                repaired += 1;
+            }
+        }
+        Ok(Self {
+            survey,
+            wave,
+            flux,
+            ivar,
+            andmask,
+            ormask,
+            repaired,
+            meta,
+        })
+    }
+
+    /// The survey, as manifests name it: `lamost-lrs`.
+    pub fn survey(&self) -> &'static str {
+        self.survey
+    }
+
+    /// Wavelength in vacuum, Angstrom.
+    pub fn wave(&self) -> &[f64] {
+        &self.wave
+    }
+
+    /// Flux in the survey's relative unit; may be not finite where `ivar` is zero.
+    pub fn flux(&self) -> &[f32] {
+        &self.flux
+    }
+
+    /// Inverse variance of the flux; zero where there is no measurement.
+    pub fn ivar(&self) -> &[f32] {
+        &self.ivar
+    }
+
+    /// Mask bits set in every exposure.
+    pub fn andmask(&self) -> &[u16] {
+        &self.andmask
+    }
+
+    /// Mask bits set in at least one exposure.
+    pub fn ormask(&self) -> &[u16] {
+        &self.ormask
+    }
+
+    /// Pixels whose ivar the constructor set to zero.
+    pub fn repaired(&self) -> usize {
+        self.repaired
+    }
+
+    /// The name of the observation: `lamost-lrs:55862-B6212-06-003` from lmjd, planid, spid and
+    /// fiberid, else `lamost-lrs:obsid-906003`; `None` if the header gives neither.
+    ///
+    /// Every release of an observation has the same name, so one catalogue holds it once.
+    pub fn name(&self) -> Option<String> {
+        let Meta {
+            obsid,
+            lmjd,
+            planid,
+            spid,
+            fiberid,
+            ..
+        } = &self.meta;
+        let survey = self.survey;
+        match (lmjd, planid, spid, fiberid) {
+            (Some(lmjd), Some(planid), Some(spid), Some(fiberid)) => Some(format!(
+                "{survey}:{lmjd:05}-{planid}-{spid:02}-{fiberid:03}"
+            )),
+            _ => obsid.map(|obsid| format!("{survey}:obsid-{obsid}")),
+        }
+    }
+
+    /// Bytes on the heap, for bounded queues.
+    pub fn bytes(&self) -> usize {
+        self.wave.len() * (size_of::<f64>() + 2 * size_of::<f32>() + 2 * size_of::<u16>())
+    }
+}
+
+fn check_wavelengths(wave: &[f64]) -> Result<(), Reject> {
+    let bad = |what: String| Err(Code::BAD_WAVELENGTH.because(what));
+    if wave.len() < 2 {
+        return bad(format!("the spectrum has {} pixels", wave.len()));
+    }
+    if let Some(pixel) = wave.iter().position(|w| !w.is_finite() || *w <= 0.0) {
+        return bad(format!("pixel {pixel} has wavelength {}", wave[pixel]));
+    }
+    if let Some(pixel) = wave.windows(2).position(|pair| pair[1] <= pair[0]) {
+        return bad(format!(
+            "wavelength does not increase from pixel {pixel} ({}) to the next ({})",
+            wave[pixel],
+            wave[pixel + 1]
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrays(wave: &[f64]) -> Arrays {
+        Arrays {
+            wave: wave.to_vec(),
+            flux: vec![1.0; wave.len()],
+            ivar: vec![4.0; wave.len()],
+            andmask: vec![0; wave.len()],
+            ormask: vec![0; wave.len()],
+        }
+    }
+
+    #[test]
+    fn wavelengths_must_increase() {
+        let check = |wave: &[f64], good| {
+            assert_eq!(
+                Spectrum::new("s", arrays(wave), Meta::default()).is_ok(),
+                good,
+                "{wave:?}"
+            );
+        };
+        check(&[4000.0, 4001.0], true);
+        check(&[4000.0, 4000.0], false);
+        check(&[4001.0, 4000.0], false);
+        check(&[f64::NAN, 4000.0], false);
+        check(&[-1.0, 4000.0], false);
+        check(&[4000.0], false);
+        check(&[], false);
+    }
+
+    #[test]
+    fn unusable_values_lose_their_weight_and_are_counted() {
+        let mut given = arrays(&[1.0, 2.0, 3.0, 4.0, 5.0]);
+        given.flux[0] = f32::NAN;
+        given.ivar[1] = f32::INFINITY;
+        given.ivar[2] = -1.0;
+        let spectrum = Spectrum::new("s", given, Meta::default()).unwrap();
+        assert_eq!(spectrum.ivar(), [0.0, 0.0, 0.0, 4.0, 4.0]);
+        assert_eq!(spectrum.repaired(), 3);
+    }
+
+    #[test]
+    fn unequal_arrays_are_refused() {
+        let mut given = arrays(&[1.0, 2.0]);
+        given.ormask.pop();
+        let reject = Spectrum::new("s", given, Meta::default()).unwrap_err();
+        assert_eq!(reject.code, Code::CORRUPT_FITS);
+    }
+
+    #[test]
+    fn the_name_is_the_observation_not_the_release() {
+        let meta = Meta {
+            obsid: Some(906_003),
+            lmjd: Some(55862),
+            planid: Some("B6212".into()),
+            spid: Some(6),
+            fiberid: Some(3),
+            ..Meta::default()
+        };
+        let name = |meta| {
+            Spectrum::new("lamost-lrs", arrays(&[1.0, 2.0]), meta)
+                .unwrap()
+                .name()
+        };
+        assert_eq!(
+            name(meta.clone()).as_deref(),
+            Some("lamost-lrs:55862-B6212-06-003")
+        );
+        let without = Meta { spid: None, ..meta };
+        assert_eq!(
+            name(without.clone()).as_deref(),
+            Some("lamost-lrs:obsid-906003")
+        );
+        assert_eq!(
+            name(Meta {
+                obsid: None,
+                ..without
+            }),
+            None
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! The source: names of files.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use starmill_actors::{BoxError, Next, Payload, Source};
+
+use super::Counters;
+use crate::input::{Found, Listing, Pending};
+use crate::outcome::SourceFile;
+use crate::reject::Reject;
+
+/// A file to read.
+#[derive(Debug)]
+pub struct FileTask {
+    /// Number in listing order.
+    pub sequence: u64,
+    /// Its name.
+    pub path: PathBuf,
+    /// Why there is nothing to read, if the name leads nowhere.
+    pub missing: Option<Reject>,
+    /// Set once the file is open, so that its spectra can be accounted for if reading it panics.
+    pub opened: Option<Arc<SourceFile>>,
+}
+
+impl Payload for FileTask {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.path.as_os_str().len()
+    }
+}
+
+/// Numbers the files of a listing.
+pub struct List {
+    listing: Listing,
+    sequence: u64,
+    counters: Arc<Counters>,
+}
+
+impl List {
+    /// Takes over a listing.
+    pub fn new(listing: Listing, counters: Arc<Counters>) -> Self {
+        Self {
+            listing,
+            sequence: 0,
+            counters,
+        }
+    }
+}
+
+impl Source for List {
+    type Out = FileTask;
+
+    fn next(&mut self, patience: Duration) -> Result<Next<FileTask>, BoxError> {
+        let (path, missing) = match self.listing.next(patience) {
+            Ok(Found::File(path)) => (path, None),
+            Ok(Found::Missing(path, reject)) => (path, Some(reject)),
+            Err(Pending::NotYet) => return Ok(Next::NotYet),
+            Err(Pending::End) => return Ok(Next::End),
+        };
+        Counters::count(&self.counters.files_found);
+        let sequence = self.sequence;
+        self.sequence += 1;
+        Ok(Next::Item(FileTask {
+            sequence,
+            path,
+            missing,
+            opened: None,
+        }))
+    }
+}

@@ -1,0 +1,67 @@
+//! Thin adaptors between the science of this crate and the flow of `starmill_actors`.
+
+mod counters;
+mod infer;
+mod list;
+mod prepare;
+mod read;
+mod write;
+
+pub use counters::{Counters, Tally};
+pub use infer::Infer;
+pub use list::{FileTask, List};
+pub use prepare::Prepare;
+pub use read::Read;
+pub use write::{CommitRule, Write};
+
+use std::sync::Arc;
+
+use starmill_actors::Payload;
+
+use crate::outcome::{Estimate, Item};
+use crate::prep::Prepared;
+use crate::reject::Code;
+use crate::spectrum::Spectrum;
+
+/// Bytes that a content keeps alive beside the item itself.
+trait HeapBytes {
+    fn heap_bytes(&self) -> usize;
+}
+
+impl HeapBytes for Spectrum {
+    fn heap_bytes(&self) -> usize {
+        self.bytes()
+    }
+}
+
+impl HeapBytes for Prepared {
+    fn heap_bytes(&self) -> usize {
+        self.input.len() * size_of::<f32>()
+    }
+}
+
+impl HeapBytes for Estimate {
+    fn heap_bytes(&self) -> usize {
+        self.values.len() * size_of::<f32>()
+    }
+}
+
+/// What an identity and the file's name take, roughly: a dozen short strings.
+const IDENTITY_BYTES: usize = 1024;
+
+impl<T: HeapBytes + Send + 'static> Payload for Item<T> {
+    fn bytes(&self) -> usize {
+        let content = self.content.as_ref().map_or(0, HeapBytes::heap_bytes);
+        size_of::<Self>() + IDENTITY_BYTES + content
+    }
+}
+
+/// What stands for an item at which a worker panicked: a reject, so that it is accounted for.
+fn poisoned<T, U>(item: &Item<T>, panic: &str) -> Item<U> {
+    let reject = Code::POISON.because(format!("a worker panicked: {panic}"));
+    Item {
+        origin: item.origin.clone(),
+        identity: Arc::clone(&item.identity),
+        content: Err(reject),
+    }
+}

@@ -1,0 +1,53 @@
+//! From a spectrum to the model's input.
+
+use std::sync::Arc;
+
+use starmill_actors::{Halt, Outlet, Stage};
+
+use super::poisoned;
+use crate::outcome::Item;
+use crate::prep::{Prepared, Recipe};
+use crate::reject::{Code, Reject};
+use crate::spectrum::Spectrum;
+
+/// Runs the model's recipe.
+pub struct Prepare {
+    recipe: Arc<Recipe>,
+    surveys: Arc<[String]>,
+}
+
+impl Prepare {
+    /// A worker for a recipe and the surveys that the model is for.
+    pub fn new(recipe: Arc<Recipe>, surveys: Arc<[String]>) -> Self {
+        Self { recipe, surveys }
+    }
+
+    fn prepare(&self, spectrum: &Spectrum) -> Result<Prepared, Reject> {
+        let survey = spectrum.survey();
+        if self.surveys.iter().any(|name| name == survey) {
+            return self.recipe.prepare(spectrum);
+        }
+        let surveys = self.surveys.join(", ");
+        Err(Code::WRONG_SURVEY.because(format!("it is {survey}, the model is for {surveys}")))
+    }
+}
+
+impl Stage for Prepare {
+    type In = Item<Spectrum>;
+    type Out = Item<Prepared>;
+
+    fn process(
+        &mut self,
+        batch: &mut [Self::In],
+        out: &mut Outlet<'_, Self::Out>,
+    ) -> Result<(), Halt> {
+        for item in batch {
+            out.send(item.and_then(|spectrum| self.prepare(spectrum)))?;
+        }
+        Ok(())
+    }
+
+    fn salvage(item: Self::In, _: usize, panic: &str) -> Vec<Self::Out> {
+        vec![poisoned(&item, panic)]
+    }
+}

@@ -1,0 +1,256 @@
+//! LAMOST low-resolution spectra (R ~ 1800, 3700-9100 A, vacuum, heliocentric).
+//!
+//! Data model: <https://www.lamost.org/dr10/v2.0/doc/lr-data-production-description>. The releases
+//! use three layouts, told apart by structure, for `DATA_V` is no guide (a file from the DR8 portal
+//! calls itself DR9):
+//!
+//! - the pilot survey and DR1: a primary image of five rows in which row 3 is *flux minus
+//!   continuum*; wavelengths come from COEFF0 and COEFF1 alone;
+//! - DR2 to DR8: the same image, in which row 3 is the wavelength;
+//! - DR9 and later: a binary table COADD of one row with vector cells. The primary header keeps
+//!   NAXIS1 and NAXIS2 cards beside NAXIS = 0.
+//!
+//! Where a wavelength row exists it is used: COEFF0 is rounded to four digits in the header, which
+//! in some files is 1.2 km/s off.
+
+use super::Layout;
+use crate::fits::{Fits, FitsError, Hdu, Header};
+use crate::reject::{Code, Reject};
+use crate::spectrum::{Arrays, Meta, Spectrum};
+
+const SURVEY: &str = "lamost-lrs";
+
+/// Pilot survey and DR1: no wavelength row.
+pub struct PilotImage;
+/// DR2 to DR8: five-row image with a wavelength row.
+pub struct Image;
+/// DR9 and later: COADD table.
+pub struct CoaddTable;
+
+impl Layout for PilotImage {
+    fn name(&self) -> &'static str {
+        "lamost-lrs-pilot"
+    }
+    fn survey(&self) -> &'static str {
+        SURVEY
+    }
+    fn summary(&self) -> &'static str {
+        "LAMOST LRS, pilot survey and DR1: image whose row 3 is continuum-subtracted flux"
+    }
+    fn recognise(&self, fits: &Fits) -> Result<(), String> {
+        match third_row(fits)? {
+            ThirdRow::Subcontinuum => Ok(()),
+            ThirdRow::Wavelength => Err("row 3 is the wavelength".into()),
+        }
+    }
+    fn count(&self, _: &Fits) -> usize {
+        1
+    }
+    fn read(&self, fits: &Fits, _: usize) -> Result<Spectrum, Reject> {
+        let primary = fits.primary();
+        let (pixels, _) = primary.float_image_shape().unwrap_or_default();
+        let wave = log_linear_wavelengths(&primary.header, pixels)?;
+        image_spectrum(primary, wave)
+    }
+}
+
+impl Layout for Image {
+    fn name(&self) -> &'static str {
+        "lamost-lrs-image"
+    }
+    fn survey(&self) -> &'static str {
+        SURVEY
+    }
+    fn summary(&self) -> &'static str {
+        "LAMOST LRS, DR2 to DR8: image of flux, ivar, wavelength, andmask, ormask"
+    }
+    fn recognise(&self, fits: &Fits) -> Result<(), String> {
+        match third_row(fits)? {
+            ThirdRow::Wavelength => Ok(()),
+            ThirdRow::Subcontinuum => Err("row 3 is continuum-subtracted flux".into()),
+        }
+    }
+    fn count(&self, _: &Fits) -> usize {
+        1
+    }
+    fn read(&self, fits: &Fits, _: usize) -> Result<Spectrum, Reject> {
+        let wave = fits
+            .primary()
+            .image_row(2)?
+            .into_iter()
+            .map(f64::from)
+            .collect();
+        image_spectrum(fits.primary(), wave)
+    }
+}
+
+impl Layout for CoaddTable {
+    fn name(&self) -> &'static str {
+        "lamost-lrs-table"
+    }
+    fn survey(&self) -> &'static str {
+        SURVEY
+    }
+    fn summary(&self) -> &'static str {
+        "LAMOST LRS, DR9 and later: table COADD of one row with vector cells"
+    }
+    fn recognise(&self, fits: &Fits) -> Result<(), String> {
+        require_lamost(fits)?;
+        let coadd = fits.named("COADD").ok_or("there is no extension COADD")?;
+        coadd.table().map(|_| ()).map_err(|error| error.to_string())
+    }
+    fn count(&self, _: &Fits) -> usize {
+        1
+    }
+    fn read(&self, fits: &Fits, _: usize) -> Result<Spectrum, Reject> {
+        let hdu = fits.named("COADD").unwrap_or(fits.primary());
+        let table = hdu.table()?;
+        if table.rows != 1 {
+            let what = format!("COADD has {} rows, 1 was expected", table.rows);
+            return Err(FitsError::Malformed {
+                hdu: hdu.number,
+                what,
+            }
+            .into());
+        }
+        let cell = |name: &str| table.floats(table.column(name)?, 0);
+        let arrays = Arrays {
+            wave: cell("WAVELENGTH")?.into_iter().map(f64::from).collect(),
+            flux: cell("FLUX")?,
+            ivar: cell("IVAR")?,
+            andmask: mask_bits(&cell("ANDMASK")?),
+            ormask: mask_bits(&cell("ORMASK")?),
+        };
+        Spectrum::new(SURVEY, arrays, read_meta(&fits.primary().header))
+    }
+}
+
+/// What the third row of the image layouts holds.
+enum ThirdRow {
+    Wavelength,
+    Subcontinuum,
+}
+
+fn require_lamost(fits: &Fits) -> Result<(), String> {
+    match fits.primary().header.text("TELESCOP") {
+        Some(telescope) if telescope == "LAMOST" => Ok(()),
+        Some(telescope) => Err(format!("TELESCOP is {telescope}")),
+        None => Err("there is no TELESCOP".into()),
+    }
+}
+
+/// Tells the image layouts apart: by the list of rows in EXTEN0, and where that is missing by
+/// whether the row agrees with the dispersion that the header states.
+fn third_row(fits: &Fits) -> Result<ThirdRow, String> {
+    require_lamost(fits)?;
+    let primary = fits.primary();
+    match primary.float_image_shape() {
+        Some((_, 5)) => {}
+        Some((_, rows)) => return Err(format!("the primary image has {rows} rows instead of 5")),
+        None => return Err("the primary HDU is no two-dimensional float image".into()),
+    }
+    let listed = primary
+        .header
+        .text("EXTEN0")
+        .unwrap_or_default()
+        .to_lowercase();
+    if listed.contains("wavelength") {
+        return Ok(ThirdRow::Wavelength);
+    }
+    if listed.contains("subcontinuum") {
+        return Ok(ThirdRow::Subcontinuum);
+    }
+    let row = primary.image_row(2).map_err(|error| error.to_string())?;
+    let agrees = log_linear_wavelengths(&primary.header, row.len()).is_ok_and(|wave| {
+        let near = |pixel: usize| (f64::from(row[pixel]) / wave[pixel] - 1.0).abs() < 1e-4;
+        !row.is_empty() && near(0) && near(row.len() / 2) && near(row.len() - 1)
+    });
+    Ok(if agrees {
+        ThirdRow::Wavelength
+    } else {
+        ThirdRow::Subcontinuum
+    })
+}
+
+/// Wavelengths 10^(COEFF0 + i COEFF1), i from 0, in Angstrom.
+fn log_linear_wavelengths(header: &Header, pixels: usize) -> Result<Vec<f64>, Reject> {
+    let number = |keyword: &str, other: &str| {
+        header
+            .float(keyword)
+            .or_else(|| header.float(other))
+            .ok_or_else(|| {
+                Code::BAD_WAVELENGTH
+                    .because(format!("HDU 0: neither {keyword} nor {other} is a number"))
+            })
+    };
+    let (first, step) = (number("COEFF0", "CRVAL1")?, number("COEFF1", "CD1_1")?);
+    Ok((0..pixels)
+        .map(|pixel| 10f64.powf(first + step * pixel as f64))
+        .collect())
+}
+
+fn image_spectrum(primary: &Hdu, wave: Vec<f64>) -> Result<Spectrum, Reject> {
+    let arrays = Arrays {
+        wave,
+        flux: primary.image_row(0)?,
+        ivar: primary.image_row(1)?,
+        andmask: mask_bits(&primary.image_row(3)?),
+        ormask: mask_bits(&primary.image_row(4)?),
+    };
+    Spectrum::new(SURVEY, arrays, read_meta(&primary.header))
+}
+
+/// Masks are stored as floats. A value that is no small whole number is itself a defect and sets
+/// every bit.
+fn mask_bits(values: &[f32]) -> Vec<u16> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked"
+    )]
+    let bits = |value: f32| match value {
+        v if v >= 0.0 && v <= f32::from(u16::MAX) && v.fract() == 0.0 => v as u16,
+        _ => u16::MAX,
+    };
+    values.iter().copied().map(bits).collect()
+}
+
+fn read_meta(header: &Header) -> Meta {
+    let small = |keyword: &str| header.integer(keyword).and_then(|n| i32::try_from(n).ok());
+    let snr = |new: &str, pilot: &str| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a catalogue column of 32 bits"
+        )]
+        let narrow = |value: f64| value as f32;
+        // -9999 stands for missing.
+        let value = header.float(new).or_else(|| header.float(pilot))?;
+        (value > -999.0).then(|| narrow(value))
+    };
+    Meta {
+        obsid: header.integer("OBSID").filter(|&obsid| obsid > 0),
+        lmjd: small("LMJD"),
+        planid: header.text("PLANID"),
+        spid: small("SPID"),
+        fiberid: small("FIBERID"),
+        ra: header.float("RA").filter(|ra| (0.0..=360.0).contains(ra)),
+        dec: header
+            .float("DEC")
+            .filter(|dec| (-90.0..=90.0).contains(dec)),
+        date_obs: header.text("DATE-OBS"),
+        date_reduced: header.text("DATE"),
+        snr: [
+            snr("SNRU", "SN_U"),
+            snr("SNRG", "SN_G"),
+            snr("SNRR", "SN_R"),
+            snr("SNRI", "SN_I"),
+            snr("SNRZ", "SN_Z"),
+        ],
+        class: header.text("CLASS"),
+        subclass: header.text("SUBCLASS").filter(|subclass| subclass != "Non"),
+        z: header.float("Z").filter(|&z| z > -999.0),
+        z_err: header.float("Z_ERR").filter(|&error| error > -999.0),
+        fibermask: small("FIB_MASK").or_else(|| small("FIBERMAS")),
+        release: header.text("DATA_V"),
+    }
+}

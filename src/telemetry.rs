@@ -1,0 +1,201 @@
+//! Log lines and the statistics of a run.
+
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use starmill_actors::Snapshot;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+use crate::pipeline::RunReport;
+use crate::stage::Counters;
+
+/// Overrides `log.level`.
+pub const LOG_VARIABLE: &str = "STARMILL_LOG";
+
+/// A progress bar that log lines step aside for.
+#[derive(Clone, Default)]
+pub struct Progress(Arc<Mutex<Option<ProgressBar>>>);
+
+/// Installs the subscriber; log lines go to standard error.
+///
+/// # Errors
+/// When `log.level` is no filter.
+pub fn init(log: &Log, progress: &Progress) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter = match std::env::var(LOG_VARIABLE) {
+        Ok(filter) => EnvFilter::try_new(filter)?,
+        Err(_) => EnvFilter::try_new(&log.level)?,
+    };
+    let progress = progress.clone();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(move || LogLine {
+            progress: progress.clone(),
+            line: Vec::new(),
+        });
+    // A second call, in a test, keeps the first subscriber.
+    let _ = match log.format {
+        LogFormat::Human => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    Ok(())
+}
+
+struct LogLine {
+    progress: Progress,
+    line: Vec<u8>,
+}
+
+impl std::io::Write for LogLine {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.line.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for LogLine {
+    fn drop(&mut self) {
+        self.progress.aside(|| {
+            // A log that cannot be written must not end the run.
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), &self.line);
+        });
+    }
+}
+
+impl Progress {
+    /// Shows a bar that follows the counters, if standard error is a terminal.
+    pub fn start(&self, counters: Arc<Counters>) {
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
+        let bar = ProgressBar::new_spinner()
+            .with_style(style.unwrap_or(ProgressStyle::default_spinner()));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        *self.lock() = Some(bar);
+        let progress = self.clone();
+        let follow = move || {
+            while let Some(bar) = progress.bar() {
+                let tally = counters.tally();
+                let done = tally.files_done + tally.files_skipped;
+                let rate = done as f64 / bar.elapsed().as_secs_f64().max(1e-3);
+                bar.set_message(format!(
+                    "{done} of {} files, {} rows, {} rejects, {rate:.0} files/s",
+                    tally.files_found, tally.rows, tally.rejects
+                ));
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        };
+        // Without the thread there is no message, and nothing else is lost.
+        let _ = std::thread::Builder::new()
+            .name("progress".into())
+            .spawn(follow);
+    }
+
+    /// Removes the bar.
+    pub fn finish(&self) {
+        if let Some(bar) = self.lock().take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn bar(&self) -> Option<ProgressBar> {
+        self.lock().clone()
+    }
+
+    fn aside(&self, write: impl FnOnce()) {
+        match self.bar() {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The statistics of a run as `--stats` writes them. Times are seconds, sizes bytes.
+pub fn statistics(report: &RunReport) -> Value {
+    let RunReport {
+        tally,
+        counts,
+        files,
+        provider,
+        flow,
+        wall,
+        stopped,
+    } = report;
+    let wall = wall.as_secs_f64();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "files": files,
+        "rows": counts.rows,
+        "rejects": counts.rejects,
+        "spectra": counts.rows + counts.rejects,
+        "this_run": tally,
+        "skipped": tally.files_skipped,
+        "rejects_by_code": tally.rejects_by_code,
+        "bytes_read": tally.bytes_read,
+        "wall_s": wall,
+        "files_per_s": tally.files_found as f64 / wall,
+        "peak_rss_bytes": peak_rss_bytes(),
+        "provider": provider,
+        "stopped": stopped,
+        "stages": stages(flow),
+        "queues": queues(flow),
+    })
+}
+
+fn stages(flow: &Snapshot) -> Vec<Value> {
+    let stage = |stage: &starmill_actors::StageSnapshot| {
+        json!({
+            "name": stage.name,
+            "workers": stage.workers,
+            "items_in": stage.items_in,
+            "items_out": stage.items_out,
+            "busy_s": stage.busy.as_secs_f64(),
+            "panics": stage.panics,
+            "restarts": stage.restarts,
+        })
+    };
+    flow.stages.iter().map(stage).collect()
+}
+
+fn queues(flow: &Snapshot) -> Vec<Value> {
+    let queue = |queue: &starmill_actors::QueueSnapshot| {
+        json!({
+            "from": queue.from,
+            "to": queue.to,
+            "passed": queue.passed,
+            "capacity_items": queue.capacity_items,
+            "capacity_bytes": queue.capacity_bytes,
+            "high_items": queue.high_items,
+            "high_bytes": queue.high_bytes,
+            "blocked_sending_s": queue.blocked_sending.as_secs_f64(),
+            "starved_receiving_s": queue.starved_receiving.as_secs_f64(),
+        })
+    };
+    flow.queues.iter().map(queue).collect()
+}
+
+/// The largest resident size of this process so far, where the system tells it.
+pub fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim()
+        .strip_suffix("kB")?
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .map(|kilobytes| kilobytes * 1024)
+}

@@ -1,0 +1,234 @@
+//! LAMOST low-resolution files of every layout, written card by card.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "spectra are single precision"
+)]
+
+/// A spectrum to write.
+#[derive(Clone)]
+pub struct Lrs {
+    pub cards: Vec<(&'static str, String)>,
+    pub coeff0: f64,
+    pub wave: Vec<f32>,
+    pub flux: Vec<f32>,
+    pub ivar: Vec<f32>,
+    pub andmask: Vec<f32>,
+    pub ormask: Vec<f32>,
+}
+
+/// A layout to write it in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Layout {
+    Pilot,
+    Image,
+    Table,
+}
+
+const PIXELS: i32 = 3909;
+
+impl Lrs {
+    /// A quiet giant of S/N about 60 whose noise follows from `seed`.
+    pub fn star(seed: u32) -> Self {
+        let coeff0 = 3.5682;
+        let loglam = (0..PIXELS).map(|pixel| coeff0 + 1e-4 * f64::from(pixel));
+        let wave: Vec<f32> = loglam.map(|loglam| 10f64.powf(loglam) as f32).collect();
+        let mut state = u64::from(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut noise = move || {
+            // xorshift: twelve uniform numbers make a normal one, near enough for a fixture.
+            let mut uniform = || {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 40) as f32 / 16_777_216.0
+            };
+            (0..12).map(|_| uniform()).sum::<f32>() - 6.0
+        };
+        let shape = |w: f32| {
+            let continuum = 1e3 * (-((w - 6300.0) / 2600.0).powi(2)).exp();
+            let line = |centre: f32, width: f32, depth: f32| {
+                1.0 - depth * (-0.5 * ((w - centre) / width).powi(2)).exp()
+            };
+            continuum * line(4862.7, 5.0, 0.3) * line(5176.0, 20.0, 0.35) * line(6564.6, 4.0, 0.4)
+        };
+        let flux: Vec<f32> = wave
+            .iter()
+            .map(|&w| shape(w) * (1.0 + noise() / 60.0))
+            .collect();
+        let ivar = wave.iter().map(|&w| (60.0 / shape(w)).powi(2)).collect();
+        let zeros = vec![0.0; wave.len()];
+        let text = |value: &str| format!("'{value:<8}'");
+        let cards = vec![
+            ("TELESCOP", text("LAMOST")),
+            ("OBSID", format!("{}", 100_000_000 + seed)),
+            ("DATA_V", text("LAMOST DR9")),
+            ("DATE", text("2021-03-13T03:31:34")),
+            ("DATE-OBS", text("2017-11-11T21:23:44.48")),
+            ("LMJD", "58069".into()),
+            ("PLANID", text("HD000000N")),
+            ("SPID", format!("{}", 1 + seed / 250 % 16)),
+            ("FIBERID", format!("{}", 1 + seed % 250)),
+            ("RA", "141.017274".into()),
+            ("DEC", "26.602472".into()),
+            ("CLASS", text("STAR")),
+            ("SUBCLASS", text("K3")),
+            ("Z", "0.00001788".into()),
+            ("Z_ERR", "0.00002068".into()),
+            ("SNRU", "12.5".into()),
+            ("SNRG", "48.25".into()),
+            ("SNRR", "60.0".into()),
+            ("SNRI", "66.0".into()),
+            ("SNRZ", "50.0".into()),
+            ("FIBERMAS", "0".into()),
+            ("COEFF0", format!("{coeff0}")),
+            ("COEFF1", "0.0001".into()),
+        ];
+        Self {
+            cards,
+            coeff0,
+            wave,
+            flux,
+            ivar,
+            andmask: zeros.clone(),
+            ormask: zeros,
+        }
+    }
+
+    /// Sets a card; the value as it is written.
+    pub fn with(mut self, keyword: &'static str, value: &str) -> Self {
+        self.cards.retain(|(existing, _)| *existing != keyword);
+        self.cards.push((keyword, value.to_owned()));
+        self
+    }
+
+    /// Removes a card.
+    pub fn without(mut self, keyword: &str) -> Self {
+        self.cards.retain(|(existing, _)| *existing != keyword);
+        self
+    }
+
+    /// The file's bytes.
+    pub fn to_fits(&self, layout: Layout) -> Vec<u8> {
+        let pixels = self.wave.len();
+        let mut cards = vec![card("SIMPLE", "T")];
+        if layout == Layout::Table {
+            // As in the real files: axis cards beside NAXIS = 0.
+            cards.extend([card("BITPIX", "16"), card("NAXIS", "0")]);
+        } else {
+            cards.extend([card("BITPIX", "-32"), card("NAXIS", "2")]);
+        }
+        cards.extend([
+            card("NAXIS1", &pixels.to_string()),
+            card("NAXIS2", "5"),
+            card("EXTEND", "T"),
+        ]);
+        match layout {
+            Layout::Pilot => {
+                cards.push(card("EXTEN0", "'Flux Inverse Subcontinuum Andmask Ormask'"));
+            }
+            Layout::Image => cards.push(card(
+                "EXTEN0",
+                "'Flux, Inverse, Wavelength, Andmask, Ormask'",
+            )),
+            Layout::Table => {}
+        }
+        cards.extend(
+            self.cards
+                .iter()
+                .map(|(keyword, value)| card(keyword, value)),
+        );
+        let mut bytes = header(&cards);
+        let third: Vec<f32> = match layout {
+            Layout::Pilot => self.flux.iter().map(|flux| flux - 500.0).collect(),
+            _ => self.wave.clone(),
+        };
+        if layout == Layout::Table {
+            let mut cards = vec![
+                card("XTENSION", "'BINTABLE'"),
+                card("BITPIX", "8"),
+                card("NAXIS", "2"),
+                card("NAXIS1", &(24 * pixels).to_string()),
+                card("NAXIS2", "1"),
+                card("PCOUNT", "0"),
+                card("GCOUNT", "1"),
+                card("TFIELDS", "6"),
+                card("EXTNAME", "'COADD   '"),
+            ];
+            let names = [
+                "FLUX",
+                "IVAR",
+                "WAVELENGTH",
+                "ANDMASK",
+                "ORMASK",
+                "NORMALIZATION",
+            ];
+            for (number, name) in (1..).zip(names) {
+                cards.push(card(&format!("TTYPE{number}"), &format!("'{name:<8}'")));
+                cards.push(card(&format!("TFORM{number}"), &format!("'{pixels}E'")));
+            }
+            bytes.extend(header(&cards));
+            let normalised = vec![-9999.0; pixels];
+            let columns = [
+                &self.flux,
+                &self.ivar,
+                &third,
+                &self.andmask,
+                &self.ormask,
+                &normalised,
+            ];
+            bytes.extend(data(&columns));
+        } else {
+            bytes.extend(data(&[
+                &self.flux,
+                &self.ivar,
+                &third,
+                &self.andmask,
+                &self.ormask,
+            ]));
+        }
+        bytes
+    }
+
+    /// The file's bytes, gzipped.
+    pub fn to_gzip(&self, layout: Layout) -> Vec<u8> {
+        gzip(&self.to_fits(layout))
+    }
+}
+
+/// Compresses with gzip.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+    let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
+    let length = compressor
+        .gzip_compress(bytes, &mut out)
+        .expect("the buffer is large enough");
+    out.truncate(length);
+    out
+}
+
+fn card(keyword: &str, value: &str) -> String {
+    if value.starts_with('\'') {
+        format!("{keyword:<8}= {value}")
+    } else {
+        format!("{keyword:<8}= {value:>20}")
+    }
+}
+
+fn header(cards: &[String]) -> Vec<u8> {
+    let mut bytes: Vec<u8> = cards
+        .iter()
+        .flat_map(|card| format!("{card:<80}").into_bytes())
+        .collect();
+    bytes.extend(format!("{:<80}", "END").into_bytes());
+    bytes.resize(bytes.len().div_ceil(2880) * 2880, b' ');
+    bytes
+}
+
+fn data(columns: &[&Vec<f32>]) -> Vec<u8> {
+    let mut bytes: Vec<u8> = columns
+        .iter()
+        .flat_map(|column| column.iter().flat_map(|value| value.to_be_bytes()))
+        .collect();
+    bytes.resize(bytes.len().div_ceil(2880) * 2880, 0);
+    bytes
+}
