@@ -102,10 +102,8 @@ impl Config {
         let Some(path) = path else {
             return Self::parse("", Path::new("built-in defaults"));
         };
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(&text, path)
     }
 
@@ -124,11 +122,7 @@ impl Config {
     /// Checks what types cannot express.
     fn validate(&self) -> Result<(), ConfigError> {
         let natural = |key, value: usize, most: usize| match value {
-            0 => Err(ConfigError::Value {
-                key,
-                value: "0".into(),
-                needs: "at least 1 is needed",
-            }),
+            0 => Err(ConfigError::Value { key, value: "0".into(), needs: "at least 1 is needed" }),
             value if value > most => Err(ConfigError::Value {
                 key,
                 value: value.to_string(),
@@ -160,10 +154,7 @@ impl Config {
         }
         seconds("infer.max_delay", self.infer.max_delay)?;
         seconds("write.segment_age", self.write.segment_age)?;
-        seconds(
-            "supervision.restart_window",
-            self.supervision.restart_window,
-        )?;
+        seconds("supervision.restart_window", self.supervision.restart_window)?;
         seconds("supervision.stall_limit", self.supervision.stall_limit)?;
         seconds("supervision.beat", self.supervision.beat)
     }
@@ -222,13 +213,7 @@ mod tests {
             let is_comment = line.starts_with('#');
             let is_key = line.contains(" = ") && !is_comment;
             // `workers` and the two bounds of a queue are explained once for all stages.
-            let common = [
-                "workers",
-                "queue_items",
-                "queue_bytes",
-                "restart_window",
-                "threads",
-            ];
+            let common = ["workers", "queue_items", "queue_bytes", "restart_window", "threads"];
             let common = common.iter().any(|key| line.starts_with(key));
             assert!(!is_key || explained || common, "{line} has no reason");
             explained = is_comment || (explained && is_key && line.starts_with("queue"));

@@ -78,14 +78,8 @@ impl Ledger {
             Ok(connection)
         };
         match open() {
-            Ok(connection) => Ok(Self {
-                path: path.to_owned(),
-                connection,
-            }),
-            Err(source) => Err(LedgerError {
-                path: path.to_owned(),
-                source,
-            }),
+            Ok(connection) => Ok(Self { path: path.to_owned(), connection }),
+            Err(source) => Err(LedgerError { path: path.to_owned(), source }),
         }
     }
 
@@ -95,9 +89,7 @@ impl Ledger {
     /// [`LedgerError`] when SQLite refuses.
     pub fn note(&self, key: &str) -> Result<Option<String>, LedgerError> {
         self.connection
-            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
-                row.get(0)
-            })
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
             .optional()
             .map_err(self.error())
     }
@@ -130,12 +122,7 @@ impl Ledger {
                 let mut insert = transaction.prepare_cached(
                     "INSERT INTO inputs (digest, path, spectra, segment) VALUES (?1, ?2, ?3, ?4)",
                 )?;
-                for Input {
-                    digest,
-                    path,
-                    spectra,
-                } in inputs
-                {
+                for Input { digest, path, spectra } in inputs {
                     insert.execute(params![digest.0, path, *spectra as u64, id])?;
                 }
             }
@@ -168,14 +155,10 @@ impl Ledger {
     /// [`LedgerError`] when SQLite refuses.
     pub fn segments(&self) -> Result<Vec<Segment>, LedgerError> {
         let read = || -> rusqlite::Result<Vec<Segment>> {
-            let mut select = self
-                .connection
-                .prepare("SELECT name, digest FROM segments ORDER BY id")?;
+            let mut select =
+                self.connection.prepare("SELECT name, digest FROM segments ORDER BY id")?;
             let rows = select.query_map([], |row| {
-                Ok(Segment {
-                    name: row.get(0)?,
-                    digest: Digest(row.get(1)?),
-                })
+                Ok(Segment { name: row.get(0)?, digest: Digest(row.get(1)?) })
             })?;
             rows.collect()
         };
@@ -199,9 +182,7 @@ impl Ledger {
     /// [`LedgerError`] when SQLite refuses.
     pub fn is_empty(&self) -> Result<bool, LedgerError> {
         self.connection
-            .query_row("SELECT NOT EXISTS (SELECT 1 FROM inputs)", [], |row| {
-                row.get(0)
-            })
+            .query_row("SELECT NOT EXISTS (SELECT 1 FROM inputs)", [], |row| row.get(0))
             .map_err(self.error())
     }
 
@@ -241,22 +222,13 @@ impl Ledger {
         Connection::open_with_flags(path, flags)
             .and_then(|connection| {
                 connection.busy_timeout(Duration::from_secs(10))?;
-                Ok(Self {
-                    path: path.to_owned(),
-                    connection,
-                })
+                Ok(Self { path: path.to_owned(), connection })
             })
-            .map_err(|source| LedgerError {
-                path: path.to_owned(),
-                source,
-            })
+            .map_err(|source| LedgerError { path: path.to_owned(), source })
     }
 
     fn error(&self) -> impl FnOnce(rusqlite::Error) -> LedgerError + '_ {
-        |source| LedgerError {
-            path: self.path.clone(),
-            source,
-        }
+        |source| LedgerError { path: self.path.clone(), source }
     }
 }
 
@@ -265,18 +237,11 @@ mod tests {
     use super::*;
 
     fn input(content: &[u8], path: &str, spectra: usize) -> Input {
-        Input {
-            digest: Digest::of(content),
-            path: path.into(),
-            spectra,
-        }
+        Input { digest: Digest::of(content), path: path.into(), spectra }
     }
 
     fn segment(name: &str) -> Segment {
-        Segment {
-            name: name.into(),
-            digest: Digest::of(name.as_bytes()),
-        }
+        Segment { name: name.into(), digest: Digest::of(name.as_bytes()) }
     }
 
     #[test]
@@ -301,12 +266,8 @@ mod tests {
     fn the_newest_content_of_a_path_counts() {
         let folder = tempfile::tempdir().unwrap();
         let mut ledger = Ledger::open(&folder.path().join("ledger.sqlite")).unwrap();
-        ledger
-            .commit(&segment("one"), &[input(b"old", "a.fits", 3)])
-            .unwrap();
-        ledger
-            .commit(&segment("two"), &[input(b"new", "a.fits", 5)])
-            .unwrap();
+        ledger.commit(&segment("one"), &[input(b"old", "a.fits", 3)]).unwrap();
+        ledger.commit(&segment("two"), &[input(b"new", "a.fits", 5)]).unwrap();
         assert_eq!(ledger.totals().unwrap(), (1, 5));
         let superseded = ledger.superseded().unwrap();
         assert_eq!(superseded.len(), 1);
@@ -317,14 +278,8 @@ mod tests {
     fn an_input_cannot_be_committed_twice() {
         let folder = tempfile::tempdir().unwrap();
         let mut ledger = Ledger::open(&folder.path().join("ledger.sqlite")).unwrap();
-        ledger
-            .commit(&segment("one"), &[input(b"a", "a.fits", 1)])
-            .unwrap();
-        assert!(
-            ledger
-                .commit(&segment("two"), &[input(b"a", "a.fits", 1)])
-                .is_err()
-        );
+        ledger.commit(&segment("one"), &[input(b"a", "a.fits", 1)]).unwrap();
+        assert!(ledger.commit(&segment("two"), &[input(b"a", "a.fits", 1)]).is_err());
         assert_eq!(ledger.segments().unwrap(), [segment("one")]);
     }
 }

@@ -79,11 +79,7 @@ impl<T> Item<T> {
             Ok(content) => stage(content),
             Err(reject) => Err(reject.clone()),
         };
-        Item {
-            origin: self.origin.clone(),
-            identity: Arc::clone(&self.identity),
-            content,
-        }
+        Item { origin: self.origin.clone(), identity: Arc::clone(&self.identity), content }
     }
 
     /// The identifier of a row: the observation's name, or the file's digest where there is none.
@@ -99,10 +95,6 @@ impl<T> Item<T> {
 impl Identity {
     /// The identity of a spectrum.
     pub fn of(spectrum: &crate::spectrum::Spectrum) -> Self {
-        Self {
-            name: spectrum.name(),
-            survey: Some(spectrum.survey()),
-            meta: spectrum.meta.clone(),
-        }
+        Self { name: spectrum.name(), survey: Some(spectrum.survey()), meta: spectrum.meta.clone() }
     }
 }

@@ -71,9 +71,7 @@ pub fn run(
     tracing::info!(model = job.model.id(), provider, out = %job.out.display(), "run begins");
 
     let listing = Listing::start(job.paths, std::io::BufReader::new(std::io::stdin()))?;
-    let flow = build(
-        config, &job.model, runtime, listing, ledger, &store, &counters,
-    );
+    let flow = build(config, &job.model, runtime, listing, ledger, &store, &counters);
     observe(flow.monitor(), Arc::clone(&counters));
     let report = flow.run(supervision(config));
 
@@ -81,19 +79,11 @@ pub fn run(
         Ending::Drained => false,
         Ending::Stopped => true,
         Ending::Failed { stage, error } => bail!("stage {stage} failed: {error}"),
-        Ending::Stalled {
-            stage,
-            worker,
-            since,
-        } => bail!(
+        Ending::Stalled { stage, worker, since } => bail!(
             "worker {worker} of stage {stage} stands still since {since:?}; see what its storage \
              or driver waits for, then run again: nothing committed is lost"
         ),
-        Ending::GaveUp {
-            stage,
-            restarts,
-            panic,
-        } => bail!(
+        Ending::GaveUp { stage, restarts, panic } => bail!(
             "stage {stage} panicked {restarts} times, the last time with {panic:?}; report this, \
              or raise supervision.max_restarts and run again: nothing committed is lost"
         ),
@@ -111,15 +101,7 @@ pub fn run(
         );
     }
     let flow = report.snapshot;
-    Ok(RunReport {
-        tally,
-        counts,
-        files,
-        provider,
-        flow,
-        wall: begin.elapsed(),
-        stopped,
-    })
+    Ok(RunReport { tally, counts, files, provider, flow, wall: begin.elapsed(), stopped })
 }
 
 fn build(
@@ -157,38 +139,25 @@ fn build(
         let (store, counters) = (Arc::clone(store), Arc::clone(counters));
         move || Ok(Write::new(Arc::clone(&store), rule, Arc::clone(&counters)))
     };
-    Flow::from(
-        "list",
-        List::new(listing, Arc::clone(counters)),
-        queue(&config.list),
-    )
-    .stage("read", width(&config.read), read)
-    .stage("prepare", width(&config.prepare), prepare)
-    .stage("infer", infer_width(config), infer)
-    .stage("write", WRITER, write)
+    Flow::from("list", List::new(listing, Arc::clone(counters)), queue(&config.list))
+        .stage("read", width(&config.read), read)
+        .stage("prepare", width(&config.prepare), prepare)
+        .stage("infer", infer_width(config), infer)
+        .stage("write", WRITER, write)
 }
 
 /// One writer: it owns the commit. Nothing comes behind it, so its queue carries nothing.
-const WRITER: Width = Width {
-    workers: 1,
-    queue: Queue { items: 1, bytes: 1 },
-    batching: Batching::SINGLE,
-};
+const WRITER: Width =
+    Width { workers: 1, queue: Queue { items: 1, bytes: 1 }, batching: Batching::SINGLE };
 
 fn queue(queue: &crate::config::Queue) -> Queue {
-    Queue {
-        items: queue.queue_items,
-        bytes: queue.queue_bytes,
-    }
+    Queue { items: queue.queue_items, bytes: queue.queue_bytes }
 }
 
 fn width(stage: &crate::config::Stage) -> Width {
     Width {
         workers: workers_or_cores(stage.workers),
-        queue: Queue {
-            items: stage.queue_items,
-            bytes: stage.queue_bytes,
-        },
+        queue: Queue { items: stage.queue_items, bytes: stage.queue_bytes },
         batching: Batching::SINGLE,
     }
 }
@@ -197,14 +166,8 @@ fn infer_width(config: &Config) -> Width {
     let infer = &config.infer;
     Width {
         workers: workers_or_cores(infer.workers),
-        queue: Queue {
-            items: infer.queue_items,
-            bytes: infer.queue_bytes,
-        },
-        batching: Batching {
-            max_items: infer.batch,
-            max_age: seconds(infer.max_delay),
-        },
+        queue: Queue { items: infer.queue_items, bytes: infer.queue_bytes },
+        batching: Batching { max_items: infer.batch, max_age: seconds(infer.max_delay) },
     }
 }
 

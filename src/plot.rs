@@ -65,10 +65,8 @@ pub fn spectrum(
         // The built-in font is valid, so registering it cannot fail.
         let _ = register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
     });
-    draw(path, spectrum, result).map_err(|error| PlotError {
-        path: path.to_owned(),
-        message: error.to_string(),
-    })
+    draw(path, spectrum, result)
+        .map_err(|error| PlotError { path: path.to_owned(), message: error.to_string() })
 }
 
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
@@ -115,18 +113,11 @@ fn draw_flux(area: &DrawingArea<BitMapBackend, Shift>, spectrum: &Spectrum) -> D
     let usable = |pixel: usize| {
         spectrum.ivar()[pixel] > 0.0 && spectrum.andmask()[pixel] == 0 && flux[pixel].is_finite()
     };
-    let mut values: Vec<f32> = (0..flux.len())
-        .filter(|&p| usable(p))
-        .map(|p| flux[p])
-        .collect();
+    let mut values: Vec<f32> = (0..flux.len()).filter(|&p| usable(p)).map(|p| flux[p]).collect();
     values.sort_by(f32::total_cmp);
     // Cosmic rays must not squeeze the star into a line.
     let part = |part: f64| -> f32 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an index"
-        )]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
         let index = (part * values.len().saturating_sub(1) as f64) as usize;
         values.get(index).copied().unwrap_or(0.0)
     };
@@ -150,42 +141,26 @@ fn draw_flux(area: &DrawingArea<BitMapBackend, Shift>, spectrum: &Spectrum) -> D
         .x_desc("vacuum wavelength (\u{c5})")
         .y_desc("flux (relative)")
         .draw()?;
-    for (name, line) in LINES
-        .iter()
-        .filter(|(_, line)| (wave[0]..wave[wave.len() - 1]).contains(line))
+    for (name, line) in
+        LINES.iter().filter(|(_, line)| (wave[0]..wave[wave.len() - 1]).contains(line))
     {
         chart.draw_series(LineSeries::new([(*line, low), (*line, high)], FAINT))?;
-        let label = Text::new(
-            *name,
-            (*line + 8.0, high),
-            (FONT, 15).into_font().color(&INK),
-        );
+        let label = Text::new(*name, (*line + 8.0, high), (FONT, 15).into_font().color(&INK));
         chart.draw_series(std::iter::once(label))?;
     }
     // Runs of usable pixels, so that a line never crosses a gap.
     let runs: Vec<Vec<(f64, f32)>> = (0..wave.len())
         .collect::<Vec<_>>()
         .chunk_by(|&a, &b| usable(a) && usable(b))
-        .map(|run| {
-            run.iter()
-                .filter(|&&p| usable(p))
-                .map(|&p| (wave[p], flux[p]))
-                .collect()
-        })
+        .map(|run| run.iter().filter(|&&p| usable(p)).map(|&p| (wave[p], flux[p])).collect())
         .collect();
-    for run in runs
-        .into_iter()
-        .filter(|run: &Vec<(f64, f32)>| run.len() > 1)
-    {
+    for run in runs.into_iter().filter(|run: &Vec<(f64, f32)>| run.len() > 1) {
         chart.draw_series(LineSeries::new(run, FLUX))?;
     }
     let bad = (0..wave.len()).filter(|&pixel| !usable(pixel));
     let tick = low + (high - low) * 0.015;
     for pixel in bad {
-        chart.draw_series(LineSeries::new(
-            [(wave[pixel], low), (wave[pixel], tick)],
-            BAD,
-        ))?;
+        chart.draw_series(LineSeries::new([(wave[pixel], low), (wave[pixel], tick)], BAD))?;
     }
     Ok(())
 }
@@ -196,10 +171,8 @@ fn draw_input(
     result: &Result,
 ) -> Drawn {
     let wave = spectrum.wave();
-    let (low, high) = result
-        .input
-        .iter()
-        .fold((0f32, 0f32), |(low, high), &v| (low.min(v), high.max(v)));
+    let (low, high) =
+        result.input.iter().fold((0f32, 0f32), |(low, high), &v| (low.min(v), high.max(v)));
     let mut chart = ChartBuilder::on(area)
         .caption("the model's input", (FONT, 20).into_font().color(&INK))
         .margin(8)

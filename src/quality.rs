@@ -103,9 +103,7 @@ mod tests {
         for (position, bit) in BITS.iter().enumerate() {
             assert!(bit.bit < 16, "{} is in the reserved range", bit.name);
             assert!(
-                BITS[..position]
-                    .iter()
-                    .all(|other| other.bit != bit.bit && other.name != bit.name)
+                BITS[..position].iter().all(|other| other.bit != bit.bit && other.name != bit.name)
             );
         }
     }

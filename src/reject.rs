@@ -68,10 +68,7 @@ impl Code {
 
     /// The code of a stored number.
     pub fn from_number(number: u8) -> Option<Self> {
-        CODES
-            .iter()
-            .map(|entry| entry.code)
-            .find(|code| code.0 == number)
+        CODES.iter().map(|entry| entry.code).find(|code| code.0 == number)
     }
 
     /// Name, meaning and remedy.
@@ -79,18 +76,12 @@ impl Code {
     /// # Panics
     /// Never: a code exists only with its entry.
     pub fn entry(self) -> &'static Entry {
-        CODES
-            .iter()
-            .find(|entry| entry.code == self)
-            .expect("every code has its entry")
+        CODES.iter().find(|entry| entry.code == self).expect("every code has its entry")
     }
 
     /// A reject of this code.
     pub fn because(self, detail: impl Into<String>) -> Reject {
-        Reject {
-            code: self,
-            detail: detail.into(),
-        }
+        Reject { code: self, detail: detail.into() }
     }
 }
 
@@ -120,11 +111,7 @@ mod tests {
         for (position, entry) in CODES.iter().enumerate() {
             assert_eq!(usize::from(entry.code.number()), position + 1);
             assert_eq!(Code::from_number(entry.code.number()), Some(entry.code));
-            assert!(
-                CODES[..position]
-                    .iter()
-                    .all(|other| other.name != entry.name)
-            );
+            assert!(CODES[..position].iter().all(|other| other.name != entry.name));
         }
         assert_eq!(Code::from_number(0), None);
     }

@@ -68,20 +68,12 @@ pub fn models_dir(config: &Config) -> Result<PathBuf, SetupError> {
     let beside = std::env::current_exe()
         .ok()
         .and_then(|program| Some(program.parent()?.parent()?.join("share/starmill/models")));
-    let places: Vec<PathBuf> = std::iter::once(PathBuf::from("onnx/models"))
-        .chain(beside)
-        .collect();
-    places
-        .iter()
-        .find(|place| place.is_dir())
-        .cloned()
-        .ok_or_else(|| {
-            let places: Vec<_> = places
-                .iter()
-                .map(|place| place.display().to_string())
-                .collect();
-            SetupError::NoModels(places.join(" or "))
-        })
+    let places: Vec<PathBuf> =
+        std::iter::once(PathBuf::from("onnx/models")).chain(beside).collect();
+    places.iter().find(|place| place.is_dir()).cloned().ok_or_else(|| {
+        let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+        SetupError::NoModels(places.join(" or "))
+    })
 }
 
 /// Loads ONNX Runtime from the configured or a usual place.
@@ -103,26 +95,16 @@ impl Ready {
         let dir = models_dir(config)?;
         let plain = !name.is_empty() && Path::new(name).file_name() == Some(name.as_ref());
         if !plain || !dir.join(name).is_dir() {
-            return Err(SetupError::UnknownModel {
-                name: name.into(),
-                dir,
-            });
+            return Err(SetupError::UnknownModel { name: name.into(), dir });
         }
         let model = Model::open(dir.join(name))?;
         model.check_files()?;
         let manifest = &model.manifest;
         let recipe = Recipe::parse(&manifest.recipe, manifest.input.pixels).map_err(|source| {
-            SetupError::Recipe {
-                manifest: model.dir.join("manifest.toml"),
-                source,
-            }
+            SetupError::Recipe { manifest: model.dir.join("manifest.toml"), source }
         })?;
         let labels = point_labels(&model);
-        Ok(Self {
-            recipe: Arc::new(recipe),
-            labels: Arc::new(labels),
-            model,
-        })
+        Ok(Self { recipe: Arc::new(recipe), labels: Arc::new(labels), model })
     }
 
     /// Opens a session of the model on the configured device.
@@ -140,10 +122,7 @@ impl Ready {
 
     /// Name and version: `fcresnet 1.0.0`.
     pub fn id(&self) -> String {
-        format!(
-            "{} {}",
-            self.model.manifest.name, self.model.manifest.version
-        )
+        format!("{} {}", self.model.manifest.name, self.model.manifest.version)
     }
 
     /// Name, version and the beginning of the network's hash: what a catalogue is bound to.
@@ -178,19 +157,11 @@ impl Ready {
         };
         Provenance {
             entries: vec![
-                entry(
-                    "CREATOR",
-                    concat!("starmill ", env!("CARGO_PKG_VERSION")),
-                    "software",
-                ),
+                entry("CREATOR", concat!("starmill ", env!("CARGO_PKG_VERSION")), "software"),
                 entry("MODEL", &manifest.name, "model"),
                 entry("MODELVER", &manifest.version, "version of the model"),
                 entry("MODELSHA", self.model.onnx_sha256(), ""),
-                entry(
-                    "RECIPE",
-                    &recipe_names(&manifest.recipe),
-                    "preprocessing steps",
-                ),
+                entry("RECIPE", &recipe_names(&manifest.recipe), "preprocessing steps"),
                 entry("ORTVER", runtime.version(), "version of ONNX Runtime"),
                 entry("ORTSHA", runtime.sha256(), ""),
                 entry("PROVIDER", provider, "where the model ran"),

@@ -33,10 +33,7 @@ pub fn init(log: &Log, progress: &Progress) -> Result<(), tracing_subscriber::fi
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(move || LogLine {
-            progress: progress.clone(),
-            line: Vec::new(),
-        });
+        .with_writer(move || LogLine { progress: progress.clone(), line: Vec::new() });
     // A second call, in a test, keeps the first subscriber.
     let _ = match log.format {
         LogFormat::Human => builder.with_target(false).try_init(),
@@ -94,9 +91,7 @@ impl Progress {
             }
         };
         // Without the thread there is no message, and nothing else is lost.
-        let _ = std::thread::Builder::new()
-            .name("progress".into())
-            .spawn(follow);
+        let _ = std::thread::Builder::new().name("progress".into()).spawn(follow);
     }
 
     /// Removes the bar.
@@ -124,15 +119,7 @@ impl Progress {
 
 /// The statistics of a run as `--stats` writes them. Times are seconds, sizes bytes.
 pub fn statistics(report: &RunReport) -> Value {
-    let RunReport {
-        tally,
-        counts,
-        files,
-        provider,
-        flow,
-        wall,
-        stopped,
-    } = report;
+    let RunReport { tally, counts, files, provider, flow, wall, stopped } = report;
     let wall = wall.as_secs_f64();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -189,13 +176,6 @@ fn queues(flow: &Snapshot) -> Vec<Value> {
 /// The largest resident size of this process so far, where the system tells it.
 pub fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .map(|kilobytes| kilobytes * 1024)
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }

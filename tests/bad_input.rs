@@ -20,19 +20,12 @@ struct Case {
 }
 
 fn case(name: &'static str, bytes: Vec<u8>, code: Code, says: &'static str) -> Case {
-    Case {
-        name,
-        bytes,
-        code,
-        says,
-    }
+    Case { name, bytes, code, says }
 }
 
 fn edited(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
-    let at = bytes
-        .windows(from.len())
-        .position(|window| window == from.as_bytes());
+    let at = bytes.windows(from.len()).position(|window| window == from.as_bytes());
     let at = at.unwrap_or_else(|| panic!("{from:?} is not in the file"));
     let mut bytes = bytes.to_vec();
     bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
@@ -66,31 +59,11 @@ fn cases() -> Vec<Case> {
     vec![
         case("empty.fits", vec![], Code::EMPTY_FILE, "0 bytes"),
         case("empty.fits.gz", gzip(b""), Code::NOT_FITS, "HDU 0"),
-        case(
-            "text.fits",
-            b"not a spectrum".to_vec(),
-            Code::NOT_FITS,
-            "SIMPLE",
-        ),
+        case("text.fits", b"not a spectrum".to_vec(), Code::NOT_FITS, "SIMPLE"),
         case("zeros.fits", vec![0; 5760], Code::NOT_FITS, "SIMPLE"),
-        case(
-            "cut.fits.gz",
-            whole[..whole.len() / 2].to_vec(),
-            Code::CORRUPT_COMPRESSION,
-            "gzip",
-        ),
-        case(
-            "magic-only.fits.gz",
-            whole[..2].to_vec(),
-            Code::CORRUPT_COMPRESSION,
-            "gzip",
-        ),
-        case(
-            "flipped.fits.gz",
-            flipped,
-            Code::CORRUPT_COMPRESSION,
-            "gzip",
-        ),
+        case("cut.fits.gz", whole[..whole.len() / 2].to_vec(), Code::CORRUPT_COMPRESSION, "gzip"),
+        case("magic-only.fits.gz", whole[..2].to_vec(), Code::CORRUPT_COMPRESSION, "gzip"),
+        case("flipped.fits.gz", flipped, Code::CORRUPT_COMPRESSION, "gzip"),
         case("crc.fits.gz", wrong_crc, Code::CORRUPT_COMPRESSION, "gzip"),
         case(
             "two.fits.gz",
@@ -98,18 +71,8 @@ fn cases() -> Vec<Case> {
             Code::CORRUPT_COMPRESSION,
             "members",
         ),
-        case(
-            "cut.fits.zst",
-            frame[..frame.len() / 2].to_vec(),
-            Code::CORRUPT_COMPRESSION,
-            "zstd",
-        ),
-        case(
-            "bomb.fits.gz",
-            gzip(&vec![0; 3 << 20]),
-            Code::TOO_LARGE,
-            "inflates",
-        ),
+        case("cut.fits.zst", frame[..frame.len() / 2].to_vec(), Code::CORRUPT_COMPRESSION, "zstd"),
+        case("bomb.fits.gz", gzip(&vec![0; 3 << 20]), Code::TOO_LARGE, "inflates"),
         case(
             "bomb.fits.zst",
             zstd::encode_all(&vec![0u8; 3 << 20][..], 3).unwrap(),
@@ -117,30 +80,10 @@ fn cases() -> Vec<Case> {
             "inflates",
         ),
         case("large.fits", vec![b' '; 3 << 20], Code::TOO_LARGE, "limit"),
-        case(
-            "header-only.fits",
-            image[..2880].to_vec(),
-            Code::CORRUPT_FITS,
-            "HDU 0",
-        ),
-        case(
-            "half-header.fits",
-            image[..1000].to_vec(),
-            Code::CORRUPT_FITS,
-            "END",
-        ),
-        case(
-            "cut-image.fits",
-            image[..40_000].to_vec(),
-            Code::CORRUPT_FITS,
-            "HDU 0",
-        ),
-        case(
-            "cut-table.fits",
-            table[..60_000].to_vec(),
-            Code::CORRUPT_FITS,
-            "HDU 1",
-        ),
+        case("header-only.fits", image[..2880].to_vec(), Code::CORRUPT_FITS, "HDU 0"),
+        case("half-header.fits", image[..1000].to_vec(), Code::CORRUPT_FITS, "END"),
+        case("cut-image.fits", image[..40_000].to_vec(), Code::CORRUPT_FITS, "HDU 0"),
+        case("cut-table.fits", table[..60_000].to_vec(), Code::CORRUPT_FITS, "HDU 1"),
         case(
             "huge-axis.fits",
             edited(&image, "                3909", "99999999999999999999"),
@@ -185,11 +128,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "four-rows.fits",
-            edited(
-                &image,
-                "NAXIS2  =                    5",
-                "NAXIS2  =                    4",
-            ),
+            edited(&image, "NAXIS2  =                    5", "NAXIS2  =                    4"),
             Code::UNKNOWN_LAYOUT,
             "4 rows",
         ),
@@ -349,27 +288,18 @@ fn each_broken_file_gets_its_code_and_the_good_one_its_row() {
     let more = ["--log-format", "json", "--config", config.to_str().unwrap()];
     let output = support::run_with(&folder.path().join("out"), &[&input], &more);
     let (total, rejects) = (cases.len() + 1, cases.len());
-    support::assert_ended(
-        &output,
-        1,
-        &format!("rows=1 rejects={rejects} files={total}"),
-    );
+    support::assert_ended(&output, 1, &format!("rows=1 rejects={rejects} files={total}"));
 
     let logged = logged(&output.stderr);
     let mut wrong = Vec::new();
-    for Case {
-        name, code, says, ..
-    } in &cases
-    {
-        let found = logged
-            .iter()
-            .find(|(file, ..)| file.ends_with(&format!("/{name}")));
+    for Case { name, code, says, .. } in &cases {
+        let found = logged.iter().find(|(file, ..)| file.ends_with(&format!("/{name}")));
         let expected = CODES.iter().find(|entry| entry.code == *code).unwrap().name;
         match found {
             Some((_, code, detail)) if code == expected && detail.contains(says) => {}
-            other => wrong.push(format!(
-                "{name}: expected {expected} with {says:?}, found {other:?}"
-            )),
+            other => {
+                wrong.push(format!("{name}: expected {expected} with {says:?}, found {other:?}"));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -384,22 +314,13 @@ fn defects_that_can_be_lived_with_still_give_rows() {
     let input = folder.path().join("input");
     fs::create_dir(&input).unwrap();
     let image = |star: Lrs| star.to_fits(Layout::Image);
-    let bare = [
-        "OBSID", "LMJD", "PLANID", "SPID", "FIBERID", "RA", "DEC", "CLASS", "SNRG", "DATE",
-    ];
-    let bare = bare
-        .iter()
-        .fold(Lrs::star(1), |star, keyword| star.without(keyword));
+    let bare = ["OBSID", "LMJD", "PLANID", "SPID", "FIBERID", "RA", "DEC", "CLASS", "SNRG", "DATE"];
+    let bare = bare.iter().fold(Lrs::star(1), |star, keyword| star.without(keyword));
     let files: Vec<(&str, Vec<u8>)> = vec![
         ("bare.fits", image(bare)),
         (
             "text-numbers.fits",
-            image(
-                Lrs::star(2)
-                    .with("SPID", "'7'")
-                    .with("Z", "'none'")
-                    .with("SNRG", "'bright'"),
-            ),
+            image(Lrs::star(2).with("SPID", "'7'").with("Z", "'none'").with("SNRG", "'bright'")),
         ),
         ("some-nan.fits", {
             let mut star = Lrs::star(3);
@@ -407,14 +328,8 @@ fn defects_that_can_be_lived_with_still_give_rows() {
             star.ivar[1001] = f32::NEG_INFINITY;
             star.to_fits(Layout::Table)
         }),
-        (
-            "odd-card.fits",
-            edited(&image(Lrs::star(4)), "SUBCLASS= 'K3", "SUBCLASS= K3'"),
-        ),
-        (
-            "trailing.fits",
-            [image(Lrs::star(5)), vec![0; 2880]].concat(),
-        ),
+        ("odd-card.fits", edited(&image(Lrs::star(4)), "SUBCLASS= 'K3", "SUBCLASS= K3'")),
+        ("trailing.fits", [image(Lrs::star(5)), vec![0; 2880]].concat()),
     ];
     for (name, bytes) in &files {
         fs::write(input.join(name), bytes).unwrap();
@@ -466,23 +381,13 @@ fn what_cannot_be_opened_is_one_reject_each() {
     fs::create_dir(path("empty.fits")).unwrap();
     std::os::unix::fs::symlink(path("nowhere"), path("dangling.fits")).unwrap();
     std::os::unix::fs::symlink(path("loop.fits"), path("loop.fits")).unwrap();
-    let names = [
-        "locked.fits",
-        "empty.fits",
-        "dangling.fits",
-        "loop.fits",
-        "absent.fits",
-        "none*.fits",
-    ];
+    let names =
+        ["locked.fits", "empty.fits", "dangling.fits", "loop.fits", "absent.fits", "none*.fits"];
     let paths: Vec<PathBuf> = names.iter().map(|name| path(name)).collect();
     let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
     let output = support::run(&path("out"), &paths);
     let rows = i32::from(root_reads);
-    support::assert_ended(
-        &output,
-        1,
-        &format!("rows={rows} rejects={} files=6", 6 - rows),
-    );
+    support::assert_ended(&output, 1, &format!("rows={rows} rejects={} files=6", 6 - rows));
 }
 
 #[test]
@@ -494,9 +399,7 @@ fn the_newest_reduction_of_an_observation_gives_its_row() {
     let path = |name: &str| folder.path().join(name);
     let old = Lrs::star(1).with("DATE", "'2015-01-01T00:00:00'");
     fs::write(path("old.fits"), old.to_fits(Layout::Image)).unwrap();
-    let new = Lrs::star(1)
-        .with("DATE", "'2022-01-01T00:00:00'")
-        .to_fits(Layout::Table);
+    let new = Lrs::star(1).with("DATE", "'2022-01-01T00:00:00'").to_fits(Layout::Table);
     fs::write(path("new.fits"), &new).unwrap();
     fs::write(path("same.fits"), &new).unwrap();
     let files = [path("old.fits"), path("same.fits"), path("new.fits")];
@@ -508,14 +411,8 @@ fn the_newest_reduction_of_an_observation_gives_its_row() {
         lines.push(fs::read(out.join("catalogue.fits")).unwrap());
         lines.push(fs::read(out.join("rejects.fits")).unwrap());
     }
-    assert!(
-        lines[0] == lines[2] && lines[0] == lines[4],
-        "the row depends on the order"
-    );
-    assert!(
-        lines[1] == lines[3] && lines[1] == lines[5],
-        "the rejects depend on the order"
-    );
+    assert!(lines[0] == lines[2] && lines[0] == lines[4], "the row depends on the order");
+    assert!(lines[1] == lines[3] && lines[1] == lines[5], "the rejects depend on the order");
     let text = String::from_utf8_lossy(&lines[0]).into_owned();
     assert!(text.contains("new.fits") && !text.contains("same.fits") && !text.contains("old.fits"));
     let rejects = String::from_utf8_lossy(&lines[1]).into_owned();

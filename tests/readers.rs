@@ -1,26 +1,20 @@
 //! Every layout gives the spectrum that was written, and the real files give theirs.
 
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the comparison opens trusted names with CFITSIO"
-)]
+#![allow(clippy::disallowed_methods, reason = "the comparison opens trusted names with CFITSIO")]
 
 mod support;
 
 use std::path::Path;
 
 use starmill::fits::Fits;
-use starmill::input::{Limits, inflate, read_file};
+use starmill::input::{Limits, Reader};
 use starmill::reject::{Code, Reject};
 use starmill::spectrum::Spectrum;
 use starmill::survey;
 use support::lrs::{Layout, Lrs};
 
-const LIMITS: Limits = Limits {
-    file_bytes: 1 << 30,
-    inflated_bytes: 1 << 30,
-};
+const LIMITS: Limits = Limits { file_bytes: 1 << 30, inflated_bytes: 1 << 30 };
 
 fn read_bytes(bytes: &[u8]) -> Result<(&'static str, Spectrum), Reject> {
     let fits = Fits::parse(bytes)?;
@@ -30,7 +24,9 @@ fn read_bytes(bytes: &[u8]) -> Result<(&'static str, Spectrum), Reject> {
 }
 
 fn read(path: &Path) -> Result<(&'static str, Spectrum), Reject> {
-    read_bytes(&inflate(read_file(path, LIMITS)?.raw, LIMITS)?)
+    let mut reader = Reader::new(LIMITS);
+    reader.read(path)?;
+    read_bytes(reader.inflate()?)
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -57,10 +53,7 @@ fn every_layout_gives_what_was_written() {
             // The pilot layout has no wavelengths but those of its dispersion.
             assert!((found / f64::from(*written) - 1.0).abs() < 1e-7);
         }
-        assert_eq!(
-            spectrum.name().unwrap(),
-            "lamost-lrs:58069-HD000000N-01-008"
-        );
+        assert_eq!(spectrum.name().unwrap(), "lamost-lrs:58069-HD000000N-01-008");
         assert_eq!(spectrum.meta.obsid, Some(100_000_007));
         assert_eq!(spectrum.meta.snr[1], Some(48.25));
         assert_eq!(spectrum.meta.class.as_deref(), Some("STAR"));
@@ -70,15 +63,10 @@ fn every_layout_gives_what_was_written() {
 #[test]
 fn an_image_without_its_list_of_rows_is_told_by_its_numbers() {
     let star = Lrs::star(1);
-    for (layout, name) in [
-        (Layout::Pilot, "lamost-lrs-pilot"),
-        (Layout::Image, "lamost-lrs-image"),
-    ] {
+    for (layout, name) in [(Layout::Pilot, "lamost-lrs-pilot"), (Layout::Image, "lamost-lrs-image")]
+    {
         let mut bytes = star.to_fits(layout);
-        let at = bytes
-            .windows(6)
-            .position(|window| window == b"EXTEN0")
-            .unwrap();
+        let at = bytes.windows(6).position(|window| window == b"EXTEN0").unwrap();
         bytes[at..at + 6].copy_from_slice(b"EXTENX");
         assert_eq!(read_bytes(&bytes).unwrap().0, name);
     }
@@ -87,10 +75,7 @@ fn an_image_without_its_list_of_rows_is_told_by_its_numbers() {
 #[test]
 fn the_release_that_a_file_names_does_not_matter() {
     let star = Lrs::star(1).with("DATA_V", "'LAMOST DR9'");
-    assert_eq!(
-        read_bytes(&star.to_fits(Layout::Image)).unwrap().0,
-        "lamost-lrs-image"
-    );
+    assert_eq!(read_bytes(&star.to_fits(Layout::Image)).unwrap().0, "lamost-lrs-image");
     let star = star.with("TELESCOP", "'SDSS 2.5-M'");
     let reject = read_bytes(&star.to_fits(Layout::Image)).unwrap_err();
     assert_eq!(reject.code, Code::UNKNOWN_LAYOUT);
@@ -137,12 +122,7 @@ fn every_real_low_resolution_file_is_read() {
             }
             Err(reject) => {
                 assert_eq!(expected, "none", "{}: {reject}", path.display());
-                assert_eq!(
-                    reject.code,
-                    Code::UNKNOWN_LAYOUT,
-                    "{}: {reject}",
-                    path.display()
-                );
+                assert_eq!(reject.code, Code::UNKNOWN_LAYOUT, "{}: {reject}", path.display());
             }
         }
         *counts.entry(expected).or_insert(0) += 1;
@@ -157,10 +137,7 @@ fn cfitsio_reads_the_same_numbers() {
         let mut file = fitsio::FitsFile::open(&path).unwrap();
         let (flux, ivar): (Vec<f32>, Vec<f32>) = if name == "lamost-lrs-table" {
             let hdu = file.hdu("COADD").unwrap();
-            (
-                hdu.read_col(&mut file, "FLUX").unwrap(),
-                hdu.read_col(&mut file, "IVAR").unwrap(),
-            )
+            (hdu.read_col(&mut file, "FLUX").unwrap(), hdu.read_col(&mut file, "IVAR").unwrap())
         } else {
             let hdu = file.primary_hdu().unwrap();
             let pixels = spectrum.wave().len();
@@ -174,11 +151,6 @@ fn cfitsio_reads_the_same_numbers() {
             hdu.read_key(&mut file, name).ok()
         };
         assert_eq!(spectrum.meta.obsid, key("OBSID"), "{}", path.display());
-        assert_eq!(
-            spectrum.meta.fiberid.map(i64::from),
-            key("FIBERID"),
-            "{}",
-            path.display()
-        );
+        assert_eq!(spectrum.meta.fiberid.map(i64::from), key("FIBERID"), "{}", path.display());
     }
 }

@@ -25,34 +25,17 @@ fn night(folder: &Path, count: u32) -> PathBuf {
 
 /// The bytes of everything that a catalogue publishes.
 fn published(out: &Path) -> BTreeMap<&'static str, Vec<u8>> {
-    [
-        "catalogue.fits",
-        "catalogue.parquet",
-        "rejects.fits",
-        "rejects.parquet",
-        "run.json",
-    ]
-    .into_iter()
-    .map(|name| {
-        (
-            name,
-            fs::read(out.join(name)).unwrap_or_else(|error| panic!("{name}: {error}")),
-        )
-    })
-    .collect()
+    ["catalogue.fits", "catalogue.parquet", "rejects.fits", "rejects.parquet", "run.json"]
+        .into_iter()
+        .map(|name| {
+            (name, fs::read(out.join(name)).unwrap_or_else(|error| panic!("{name}: {error}")))
+        })
+        .collect()
 }
 
 fn assert_same(one: &Path, other: &Path) {
-    for ((name, a), b) in published(one)
-        .into_iter()
-        .zip(published(other).into_values())
-    {
-        assert!(
-            a == b,
-            "{name} differs between {} and {}",
-            one.display(),
-            other.display()
-        );
+    for ((name, a), b) in published(one).into_iter().zip(published(other).into_values()) {
+        assert!(a == b, "{name} differs between {} and {}", one.display(), other.display());
     }
 }
 
@@ -70,17 +53,11 @@ fn the_same_inputs_give_the_same_bytes() {
     let config = folder.path().join("other.toml");
     fs::write(&config, "[read]\nworkers = 4\n[prepare]\nworkers = 3\n[infer]\nworkers = 2\nmax_delay = 0.001\n[write]\nsegment_spectra = 7\n").unwrap();
     let more = ["--config", config.to_str().unwrap()];
-    support::assert_ended(
-        &support::run_with(&out("other"), &[&input], &more),
-        1,
-        expected,
-    );
+    support::assert_ended(&support::run_with(&out("other"), &[&input], &more), 1, expected);
     assert_same(&out("plain"), &out("other"));
 
-    let mut paths: Vec<PathBuf> = fs::read_dir(&input)
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(&input).unwrap().map(|e| e.unwrap().path()).collect();
     paths.sort();
     paths.reverse();
     let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
@@ -96,10 +73,7 @@ fn running_again_skips_what_is_done_and_takes_what_is_new() {
     let folder = tempfile::tempdir().unwrap();
     let input = night(folder.path(), 30);
     let (out, whole) = (folder.path().join("out"), folder.path().join("whole"));
-    let first = fs::read_dir(&input)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .take(10);
+    let first = fs::read_dir(&input).unwrap().map(|entry| entry.unwrap().path()).take(10);
     let first: Vec<PathBuf> = first.collect();
     let paths: Vec<&Path> = first.iter().map(PathBuf::as_path).collect();
     support::run(&out, &paths);
@@ -112,11 +86,7 @@ fn running_again_skips_what_is_done_and_takes_what_is_new() {
     assert_eq!(stats["this_run"]["files_found"], 31);
     support::run(&whole, &[&input]);
     assert_same(&out, &whole);
-    support::assert_ended(
-        &support::run(&out, &[&input]),
-        1,
-        "rows=30 rejects=1 files=31",
-    );
+    support::assert_ended(&support::run(&out, &[&input]), 1, "rows=30 rejects=1 files=31");
     assert_same(&out, &whole);
 }
 
@@ -181,24 +151,10 @@ fn a_stop_request_drains_and_the_next_run_finishes() {
         std::thread::sleep(Duration::from_millis(1));
     }
     let pid = child.id().to_string();
-    assert!(
-        std::process::Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
-    assert!(
-        matches!(output.status.code(), Some(0 | 1)),
-        "{:?}",
-        output.status
-    );
-    support::assert_ended(
-        &support::run(&out, &[&input]),
-        1,
-        "rows=600 rejects=1 files=601",
-    );
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{:?}", output.status);
+    support::assert_ended(&support::run(&out, &[&input]), 1, "rows=600 rejects=1 files=601");
 }
 
 #[test]
@@ -211,22 +167,13 @@ fn damage_to_a_segment_is_found_and_mended() {
     let (out, whole) = (folder.path().join("out"), folder.path().join("whole"));
     support::run(&out, &[&input]);
     support::run(&whole, &[&input]);
-    let segment = fs::read_dir(out.join("segments"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let segment = fs::read_dir(out.join("segments")).unwrap().next().unwrap().unwrap().path();
     let mut bytes = fs::read(&segment).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&segment, bytes).unwrap();
     fs::write(out.join("segments/left-over.parquet.tmp"), b"half").unwrap();
-    support::assert_ended(
-        &support::run(&out, &[&input]),
-        1,
-        "rows=20 rejects=1 files=21",
-    );
+    support::assert_ended(&support::run(&out, &[&input]), 1, "rows=20 rejects=1 files=21");
     assert_same(&out, &whole);
     assert!(!out.join("segments/left-over.parquet.tmp").exists());
 }
@@ -255,11 +202,7 @@ fn both_formats_read_back_alike_and_pass_fitsverify() {
     let folder = tempfile::tempdir().unwrap();
     let (input, out) = (night(folder.path(), 25), folder.path().join("out"));
     support::run(&out, &[&input]);
-    let output = python
-        .arg("tests/python/check_catalogue.py")
-        .arg(&out)
-        .output()
-        .unwrap();
+    let output = python.arg("tests/python/check_catalogue.py").arg(&out).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
 }
@@ -270,10 +213,7 @@ fn exit_codes_and_errors_name_the_remedy() {
         let output = support::starmill(arguments).output().unwrap();
         let log = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {log}");
-        assert!(
-            log.contains(says),
-            "{arguments:?} should say {says:?}: {log}"
-        );
+        assert!(log.contains(says), "{arguments:?} should say {says:?}: {log}");
     };
     let folder = tempfile::tempdir().unwrap();
     let bad = folder.path().join("bad.toml");
@@ -281,16 +221,8 @@ fn exit_codes_and_errors_name_the_remedy() {
     check(&["--config", bad.to_str().unwrap(), "check"], 78, "batsh");
     check(&["--config", "/no/such.toml", "check"], 78, "--config");
     check(&["check", "--device", "tpu"], 78, "cpu");
-    check(
-        &["run", "--model", "nothing", "--out", "/tmp/x", "y.fits"],
-        2,
-        "models list",
-    );
-    check(
-        &["run", "--model", "../secrets", "--out", "/tmp/x", "y.fits"],
-        2,
-        "models list",
-    );
+    check(&["run", "--model", "nothing", "--out", "/tmp/x", "y.fits"], 2, "models list");
+    check(&["run", "--model", "../secrets", "--out", "/tmp/x", "y.fits"], 2, "models list");
     check(&["run", "--model", "fcresnet", "y.fits"], 2, "--out");
     fs::write(&bad, "[onnx]\nlibrary = \"/no/such/library.so\"\n").unwrap();
     let out = folder.path().join("out");
@@ -324,9 +256,5 @@ fn only_one_process_writes_a_catalogue_and_for_one_model() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("another process"));
     drop(lock);
-    support::assert_ended(
-        &support::run(&out, &[&input]),
-        1,
-        "rows=1 rejects=1 files=2",
-    );
+    support::assert_ended(&support::run(&out, &[&input]), 1, "rows=1 rejects=1 files=2");
 }

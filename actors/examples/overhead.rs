@@ -63,21 +63,13 @@ impl Stage for Sink {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let items: u64 = std::env::args()
-        .nth(1)
-        .map_or(Ok(1_000_000), |n| n.parse())?;
+    let items: u64 = std::env::args().nth(1).map_or(Ok(1_000_000), |n| n.parse())?;
     for max_items in [1, 32, 256] {
-        let queue = Queue {
-            items: 256,
-            bytes: 1 << 30,
-        };
+        let queue = Queue { items: 256, bytes: 1 << 30 };
         let width = Width {
             workers: 1,
             queue,
-            batching: Batching {
-                max_items,
-                max_age: Duration::from_millis(1),
-            },
+            batching: Batching { max_items, max_age: Duration::from_millis(1) },
         };
         let begun = Instant::now();
         Flow::from("boxes", Boxes(items), queue)
@@ -93,10 +85,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 signals: false,
             });
         let each = begun.elapsed().as_secs_f64() / items as f64 * 1e6;
-        writeln!(
-            std::io::stdout(),
-            "batches of {max_items:>3}: {each:.2} microseconds an item"
-        )?;
+        writeln!(std::io::stdout(), "batches of {max_items:>3}: {each:.2} microseconds an item")?;
     }
     Ok(())
 }

@@ -35,28 +35,17 @@ impl<T: Payload> Flow<T> {
         let (sender, tail) = queue(bound);
         let (stopper, stop) = StopLine::new();
         let meter = Arc::new(StageMeter::new(name, 1));
-        let line = Line {
-            queue: sender,
-            meter: Arc::clone(&meter.workers[0]),
-        };
+        let line = Line { queue: sender, meter: Arc::clone(&meter.workers[0]) };
         let launch = move |supervisor: &mut Supervisor, ctx: &mut Context<Supervisor>| {
             let thread = || thread::Builder::new().name(name.to_owned());
             let address = SyncArbiter::start_with_thread_builder(1, thread, Feeder::new);
-            let feed = Feed {
-                source,
-                line,
-                stop,
-                patience: supervisor.settings.beat,
-            };
+            let feed = Feed { source, line, stop, patience: supervisor.settings.beat };
             supervisor.watch_source(ctx, &address, feed);
         };
         Self {
             tail,
             launches: vec![Box::new(launch)],
-            monitor: Monitor {
-                stages: vec![meter],
-                queues: Vec::new(),
-            },
+            monitor: Monitor { stages: vec![meter], queues: Vec::new() },
             stopper,
         }
     }
@@ -91,10 +80,7 @@ impl<T: Payload> Flow<T> {
                 let address = SyncArbiter::start_with_thread_builder(1, thread, open);
                 let run = Run {
                     input: input.clone(),
-                    output: Line {
-                        queue: sender.clone(),
-                        meter: Arc::clone(worker),
-                    },
+                    output: Line { queue: sender.clone(), meter: Arc::clone(worker) },
                     batching: width.batching,
                     tick: supervisor.settings.beat,
                     retry: std::collections::VecDeque::new(),
@@ -103,12 +89,7 @@ impl<T: Payload> Flow<T> {
             }
         };
         self.launches.push(Box::new(launch));
-        Flow {
-            tail,
-            launches: self.launches,
-            monitor: self.monitor,
-            stopper: self.stopper,
-        }
+        Flow { tail, launches: self.launches, monitor: self.monitor, stopper: self.stopper }
     }
 
     /// The counters of the source and of the stages added so far.
@@ -133,13 +114,8 @@ impl Flow<Infallible> {
     pub fn run(self, supervision: Supervision) -> Report {
         let (sender, ending) = bounded(1);
         let monitor = self.monitor.clone();
-        let supervisor = Supervisor::new(
-            supervision,
-            self.monitor,
-            self.stopper,
-            self.launches,
-            sender,
-        );
+        let supervisor =
+            Supervisor::new(supervision, self.monitor, self.stopper, self.launches, sender);
         let system = System::new();
         system.block_on(async { supervisor.start() });
         let ran = system.run();
@@ -147,9 +123,6 @@ impl Flow<Infallible> {
             stage: "supervisor",
             error: ran.map_or_else(BoxError::from, |()| Fault::SystemStopped.into()),
         });
-        Report {
-            ending,
-            snapshot: monitor.snapshot(),
-        }
+        Report { ending, snapshot: monitor.snapshot() }
     }
 }

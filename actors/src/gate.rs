@@ -37,10 +37,7 @@ pub(crate) struct Gauge {
 
 impl Gate {
     pub(crate) fn new(limits: Queue) -> Self {
-        let limits = Queue {
-            items: limits.items.max(1),
-            bytes: limits.bytes,
-        };
+        let limits = Queue { items: limits.items.max(1), bytes: limits.bytes };
         let state = State {
             gauge: Gauge::default(),
             receivers: 0,
@@ -49,11 +46,7 @@ impl Gate {
             blocked: Stopwatch::new(),
             starved: Stopwatch::new(),
         };
-        Self {
-            limits,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        }
+        Self { limits, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Waits until an item of `bytes` may enter.
@@ -66,10 +59,8 @@ impl Gate {
         };
         if must_wait(&mut state) {
             state.blocked.start();
-            state = self
-                .changed
-                .wait_while(state, must_wait)
-                .unwrap_or_else(PoisonError::into_inner);
+            state =
+                self.changed.wait_while(state, must_wait).unwrap_or_else(PoisonError::into_inner);
             state.blocked.stop();
         }
         if state.receivers == 0 {
@@ -115,11 +106,7 @@ impl Gate {
 
     pub(crate) fn gauge(&self) -> Gauge {
         let state = self.lock();
-        Gauge {
-            blocked: state.blocked.read(),
-            starved: state.starved.read(),
-            ..state.gauge
-        }
+        Gauge { blocked: state.blocked.read(), starved: state.starved.read(), ..state.gauge }
     }
 
     fn fits(&self, gauge: Gauge, bytes: usize) -> bool {
@@ -149,11 +136,7 @@ struct Stopwatch {
 
 impl Stopwatch {
     fn new() -> Self {
-        Self {
-            total: Duration::ZERO,
-            running: 0,
-            read_at: Instant::now(),
-        }
+        Self { total: Duration::ZERO, running: 0, read_at: Instant::now() }
     }
 
     fn start(&mut self) {

@@ -63,8 +63,7 @@ impl WorkerMeter {
         if before == Activity::Working {
             self.busy.fetch_add(now - since, Ordering::Relaxed);
         }
-        self.pulse
-            .store((now << 2) | activity as u64, Ordering::Release);
+        self.pulse.store((now << 2) | activity as u64, Ordering::Release);
     }
 
     /// How long it has worked without progress; `None` while it waits or sends.

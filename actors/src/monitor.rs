@@ -78,8 +78,8 @@ pub struct QueueSnapshot {
 }
 
 impl Monitor {
-    /// Reads all counters. Each is exact; together they are as close in time as reading them
-    /// one after the other allows.
+    /// Reads all counters, one after the other while the flow runs on. After its end they are
+    /// exact and consistent.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             stages: self.stages.iter().map(|stage| stage.snapshot()).collect(),
@@ -105,9 +105,7 @@ impl StageMeter {
             sum.items_out += worker.items_out.load(Ordering::Relaxed);
             sum.panics += worker.panics.load(Ordering::Relaxed);
             sum.busy += worker.busy();
-            sum.oldest_work = sum
-                .oldest_work
-                .max(worker.working_for().unwrap_or_default());
+            sum.oldest_work = sum.oldest_work.max(worker.working_for().unwrap_or_default());
         }
         sum
     }

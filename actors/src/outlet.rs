@@ -29,10 +29,7 @@ enum Way<'a, T> {
 impl<T: Payload> Outlet<'_, T> {
     /// An outlet that only collects, for calling a stage without a flow.
     pub fn collecting() -> Self {
-        Self {
-            way: Way::Collect(Vec::new()),
-            sent: 0,
-        }
+        Self { way: Way::Collect(Vec::new()), sent: 0 }
     }
 
     /// Sends one item on.
@@ -70,10 +67,7 @@ pub(crate) struct Line<T> {
 
 impl<T: Payload> Line<T> {
     pub(crate) fn outlet(&self) -> Outlet<'_, T> {
-        Outlet {
-            way: Way::Pass(self),
-            sent: 0,
-        }
+        Outlet { way: Way::Pass(self), sent: 0 }
     }
 
     /// Sends, during which the worker is not working and cannot stall.

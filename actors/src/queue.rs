@@ -13,14 +13,8 @@ pub(crate) fn queue<T: Payload>(limits: Queue) -> (QueueSender<T>, QueueReceiver
     let (sender, receiver) = bounded(gate.limits.items);
     gate.join();
     (
-        QueueSender {
-            channel: sender,
-            gate: Arc::clone(&gate),
-        },
-        QueueReceiver {
-            channel: receiver,
-            gate,
-        },
+        QueueSender { channel: sender, gate: Arc::clone(&gate) },
+        QueueReceiver { channel: receiver, gate },
     )
 }
 
@@ -40,18 +34,13 @@ impl<T: Payload> QueueSender<T> {
     pub(crate) fn send(&self, item: T) -> Result<(), Closed> {
         let bytes = item.bytes();
         self.gate.admit(bytes)?;
-        self.channel
-            .send(Parcel { item, bytes })
-            .map_err(|_| Closed)
+        self.channel.send(Parcel { item, bytes }).map_err(|_| Closed)
     }
 }
 
 impl<T> Clone for QueueSender<T> {
     fn clone(&self) -> Self {
-        Self {
-            channel: self.channel.clone(),
-            gate: Arc::clone(&self.gate),
-        }
+        Self { channel: self.channel.clone(), gate: Arc::clone(&self.gate) }
     }
 }
 
@@ -94,10 +83,7 @@ impl<T> QueueReceiver<T> {
 impl<T> Clone for QueueReceiver<T> {
     fn clone(&self) -> Self {
         self.gate.join();
-        Self {
-            channel: self.channel.clone(),
-            gate: Arc::clone(&self.gate),
-        }
+        Self { channel: self.channel.clone(), gate: Arc::clone(&self.gate) }
     }
 }
 

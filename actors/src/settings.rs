@@ -21,10 +21,7 @@ pub struct Batching {
 
 impl Batching {
     /// Every item is a batch of its own.
-    pub const SINGLE: Self = Self {
-        max_items: 1,
-        max_age: Duration::ZERO,
-    };
+    pub const SINGLE: Self = Self { max_items: 1, max_age: Duration::ZERO };
 }
 
 /// How wide a stage is: its workers, their batches and the queue they fill.
@@ -56,6 +53,7 @@ pub struct Supervision {
     /// How often the supervisor looks at the workers, how often a worker without input is given
     /// its idle call, and the patience asked of the source: the bound on reacting to a stop.
     pub beat: Duration,
-    /// Whether SIGTERM and SIGINT stop the source, after which the flow drains.
+    /// Whether SIGTERM and SIGINT stop the source, after which the flow drains. From then on
+    /// neither kills the process.
     pub signals: bool,
 }

@@ -13,10 +13,7 @@ pub struct Stopper {
 impl Stopper {
     /// Asks the source to stop. Asking again, or after the end of the flow, changes nothing.
     pub fn stop(&self) {
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 

@@ -117,11 +117,7 @@ impl Supervisor {
     }
 
     fn may_restart(&mut self, stage: usize, panic: String) -> bool {
-        let Supervision {
-            max_restarts,
-            restart_window,
-            ..
-        } = self.settings;
+        let Supervision { max_restarts, restart_window, .. } = self.settings;
         let name = self.name(stage);
         match self.budgets[stage].spend(max_restarts, restart_window) {
             Ok(()) => {
@@ -132,11 +128,7 @@ impl Supervisor {
             }
             Err(restarts) => {
                 error!(stage = name, restarts, panic, "stage panicked too often");
-                self.end_as(Ending::GaveUp {
-                    stage: name,
-                    restarts,
-                    panic,
-                });
+                self.end_as(Ending::GaveUp { stage: name, restarts, panic });
                 false
             }
         }
@@ -182,32 +174,21 @@ impl Supervisor {
         });
         if let Some((stage, worker, since)) = stuck {
             error!(stage, worker, ?since, "worker hangs");
-            self.end_as(Ending::Stalled {
-                stage,
-                worker,
-                since,
-            });
+            self.end_as(Ending::Stalled { stage, worker, since });
             self.conclude();
         }
     }
 
     /// Hands the ending over and ends the actor system, whoever still runs.
     fn conclude(&mut self) {
-        let drained = if self.stopped {
-            Ending::Stopped
-        } else {
-            Ending::Drained
-        };
+        let drained = if self.stopped { Ending::Stopped } else { Ending::Drained };
         // The channel is full only when an ending was handed over before, and the first one counts.
         let _ = self.ending.try_send(self.cause.take().unwrap_or(drained));
         System::current().stop();
     }
 
     fn listen(&self, ctx: &mut Context<Self>) {
-        let signals = [
-            ("SIGTERM", SignalKind::terminate()),
-            ("SIGINT", SignalKind::interrupt()),
-        ];
+        let signals = [("SIGTERM", SignalKind::terminate()), ("SIGINT", SignalKind::interrupt())];
         for (name, kind) in signals {
             let mut stream = match signal(kind) {
                 Ok(stream) => stream,

@@ -73,10 +73,7 @@ impl<S: Stage> Handler<Run<S::In, S::Out>> for Worker<S> {
             Err(Leave::Failed(error)) => Exit::Failed(error),
             Err(Leave::Panicked(panic)) => {
                 ctx.stop();
-                Exit::Crashed {
-                    run: Box::new(run),
-                    panic,
-                }
+                Exit::Crashed { run: Box::new(run), panic }
             }
         })
     }
@@ -154,9 +151,7 @@ impl<I: Payload, O: Payload> Run<I, O> {
             }
         }
         let meter = &self.output.meter;
-        meter
-            .items_in
-            .fetch_add(batch.len() as u64, Ordering::Relaxed);
+        meter.items_in.fetch_add(batch.len() as u64, Ordering::Relaxed);
         Intake::Batch
     }
 

@@ -20,10 +20,7 @@ fn any_width() -> impl Strategy<Value = Width> {
         Width {
             workers,
             queue,
-            batching: Batching {
-                max_items: items,
-                max_age: Duration::from_millis(age),
-            },
+            batching: Batching { max_items: items, max_age: Duration::from_millis(age) },
         }
     })
 }
@@ -68,5 +65,31 @@ proptest! {
             prop_assert!(queue.high_bytes <= queue.capacity_bytes.max(1));
             prop_assert_eq!((queue.items, queue.bytes), (0, 0));
         }
+    }
+
+    #[test]
+    fn a_failing_flow_ends_and_doubles_nothing(
+        bound in any_queue(),
+        widths in [any_width(), any_width(), any_width()],
+        broken in 0..3_usize,
+        fatal in 0..ITEMS,
+    ) {
+        let mut flow = Flow::from("endless", Numbers(0..u64::MAX), bound);
+        for (stage, width) in widths.into_iter().enumerate() {
+            flow = flow.stage("stage", width, move || {
+                Ok(each(move |item| {
+                    if stage == broken && item.id >= fatal {
+                        return Err("broken".into());
+                    }
+                    Ok(())
+                }))
+            });
+        }
+        let (report, kept) = run_to_end(flow, SUPERVISION);
+        prop_assert!(matches!(report.ending, Ending::Failed { .. }), "{:?}", report);
+        let mut ids = sorted_ids(&kept);
+        let before = ids.len();
+        ids.dedup();
+        prop_assert_eq!(before, ids.len());
     }
 }

@@ -77,51 +77,28 @@ fn a_stage_is_built_anew_after_a_panic() {
         Flow::from("numbers", Numbers(0..10), room(8)).stage("stateful", wide(1), move || {
             let generation = count.fetch_add(1, Ordering::Relaxed);
             let mut seen = 0;
-            Ok(Batch(
-                move |batch: &mut [Item], out: &mut Outlet<'_, Item>| {
-                    seen += 1;
-                    assert!(seen <= 4, "worn out");
-                    let size = usize::try_from(generation)?;
-                    Ok(out.send(Item {
-                        size,
-                        ..batch[0].clone()
-                    })?)
-                },
-            ))
+            Ok(Batch(move |batch: &mut [Item], out: &mut Outlet<'_, Item>| {
+                seen += 1;
+                assert!(seen <= 4, "worn out");
+                let size = usize::try_from(generation)?;
+                Ok(out.send(Item { size, ..batch[0].clone() })?)
+            }))
         });
     let (_, kept) = run_to_end(flow, SUPERVISION);
     assert_eq!(built.load(Ordering::Relaxed), 3);
-    assert_eq!(
-        kept[5].size, 1,
-        "the second stage followed the first at once"
-    );
+    assert_eq!(kept[5].size, 1, "the second stage followed the first at once");
 }
 
 #[test]
 fn the_flow_gives_up_when_the_restarts_are_spent() {
     let flow =
-        Flow::from("endless", Numbers(0..u64::MAX), room(8)).stage("hopeless", wide(1), || {
-            Ok(each(|item| panic!("bad {}", item.id)))
-        });
-    let supervision = Supervision {
-        max_restarts: 3,
-        ..SUPERVISION
-    };
+        Flow::from("endless", Numbers(0..u64::MAX), room(8))
+            .stage("hopeless", wide(1), || Ok(each(|item| panic!("bad {}", item.id))));
+    let supervision = Supervision { max_restarts: 3, ..SUPERVISION };
     let (report, kept) = run_to_end(flow, supervision);
-    let Ending::GaveUp {
-        stage,
-        restarts,
-        panic,
-    } = report.ending
-    else {
-        panic!("{report:?}")
-    };
+    let Ending::GaveUp { stage, restarts, panic } = report.ending else { panic!("{report:?}") };
     assert_eq!((stage, restarts, panic.as_str()), ("hopeless", 3, "bad 3"));
-    assert_eq!(
-        ids(&kept),
-        [0, 1, 2, 3],
-        "each was salvaged, the last one too"
-    );
+    assert_eq!(ids(&kept), [0, 1, 2, 3], "each was salvaged, the last one too");
     assert!(kept.iter().all(|item| item.salvaged.is_some()));
 }
 
@@ -133,11 +110,8 @@ fn restarts_are_forgotten_after_their_window() {
             panic!("again")
         }))
     });
-    let supervision = Supervision {
-        max_restarts: 2,
-        restart_window: Duration::from_millis(15),
-        ..SUPERVISION
-    };
+    let supervision =
+        Supervision { max_restarts: 2, restart_window: Duration::from_millis(15), ..SUPERVISION };
     let (report, kept) = run_to_end(flow, supervision);
     assert!(matches!(report.ending, Ending::Drained), "{report:?}");
     assert_eq!(kept.len(), 6);
@@ -148,10 +122,7 @@ fn each_stage_has_a_budget_of_its_own() {
     let flow = Flow::from("numbers", Numbers(0..50), room(8))
         .stage("first", wide(1), poisoned![1, 2])
         .stage("second", wide(1), poisoned![3, 4]);
-    let supervision = Supervision {
-        max_restarts: 2,
-        ..SUPERVISION
-    };
+    let supervision = Supervision { max_restarts: 2, ..SUPERVISION };
     let (report, kept) = run_to_end(flow, supervision);
     assert!(matches!(report.ending, Ending::Drained), "{report:?}");
     assert_eq!(kept.len(), 50);
@@ -189,10 +160,7 @@ impl Stage for Fragile {
 fn a_panic_outside_of_processing_is_a_failure_with_its_message() {
     let faults = [
         (Fragile::Finish, Fault::FinishPanicked("not now".to_owned())),
-        (
-            Fragile::Salvage,
-            Fault::SalvagePanicked("second".to_owned()),
-        ),
+        (Fragile::Salvage, Fault::SalvagePanicked("second".to_owned())),
     ];
     for (fragile, fault) in faults {
         let flow =
@@ -222,10 +190,7 @@ fn a_panic_in_an_idle_call_restarts_the_stage() {
         })
     });
     let flow = Flow::from("late", late, room(8)).stage("fragile", wide(1), || Ok(Fragile::Idle));
-    let supervision = Supervision {
-        max_restarts: 1000,
-        ..SUPERVISION
-    };
+    let supervision = Supervision { max_restarts: 1000, ..SUPERVISION };
     let (report, kept) = run_to_end(flow, supervision);
     assert!(matches!(report.ending, Ending::Drained), "{report:?}");
     assert_eq!(ids(&kept), [1]);
@@ -234,10 +199,7 @@ fn a_panic_in_an_idle_call_restarts_the_stage() {
 
 fn assert_fault(ending: &Ending, fault: &Fault) {
     match ending {
-        Ending::Failed {
-            stage: "fragile",
-            error,
-        } => {
+        Ending::Failed { stage: "fragile", error } => {
             assert_eq!(error.downcast_ref(), Some(fault));
         }
         other => panic!("{other:?}"),

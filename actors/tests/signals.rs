@@ -27,10 +27,7 @@ fn a_signal_drains_the_flow() {
                 Ok(())
             }))
         });
-        let supervision = Supervision {
-            signals: true,
-            ..SUPERVISION
-        };
+        let supervision = Supervision { signals: true, ..SUPERVISION };
         let (report, kept) = run_to_end(flow, supervision);
         assert!(matches!(report.ending, Ending::Stopped), "{report:?}");
         let sent = report.snapshot.stages[0].items_out;

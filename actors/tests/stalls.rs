@@ -8,13 +8,10 @@ use std::time::{Duration, Instant};
 use common::{From, Item, Numbers, SUPERVISION, batches, each, room, run_to_end, wide};
 use starmill_actors::{BoxError, Ending, Flow, Next, Outlet, Report, Supervision};
 
-const LIMIT: Duration = Duration::from_millis(100);
+const LIMIT: Duration = Duration::from_millis(150);
 const HANG: Duration = Duration::from_secs(5);
 
-const WATCHFUL: Supervision = Supervision {
-    stall_limit: LIMIT,
-    ..SUPERVISION
-};
+const WATCHFUL: Supervision = Supervision { stall_limit: LIMIT, ..SUPERVISION };
 
 /// Demands that the report came within the limit, give or take a busy machine.
 fn assert_stalled(report: &Report, begun: Instant, name: &str) {
@@ -82,36 +79,36 @@ fn a_failure_before_a_stall_stays_the_cause() {
 
 #[test]
 fn waiting_for_room_or_input_is_no_stall() {
-    let mut sent = 0;
-    let pause = LIMIT * 3;
+    let mut calls = 0;
     let source = From(move |patience: Duration| {
-        sent += 1;
-        Ok(match sent {
-            1..=6 => Next::Item(Item::new(sent)),
-            // The batch behind waits for more than the limit, while this source makes progress.
-            7..=100 => {
+        calls += 1;
+        Ok(match calls {
+            1..=4 => Next::Item(Item::new(calls)),
+            // The next stage waits for its batch longer than the limit.
+            5..=60 => {
                 thread::sleep(patience);
                 Next::NotYet
             }
             _ => Next::End,
         })
     });
+    let mut width = batches(1000);
+    width.queue = room(1);
     let flow = Flow::from("early", source, room(1))
-        .stage("blocked", wide(1), || Ok(each(|_| Ok(()))))
-        .stage("starved", batches(1000), || Ok(each(|_| Ok(()))))
-        .stage("steady", wide(1), move || {
-            Ok(common::Batch(
-                move |batch: &mut [Item], out: &mut Outlet<'_, Item>| {
-                    // One call outlasts the limit, but every item it sends is progress.
-                    for _ in 0..6 {
-                        thread::sleep(pause / 6);
-                        out.send(batch[0].clone())?;
-                    }
-                    Ok(())
-                },
-            ))
+        .stage("waits", width, || Ok(each(|_| Ok(()))))
+        .stage("steady", wide(1), || {
+            Ok(common::Batch(|batch: &mut [Item], out: &mut Outlet<'_, Item>| {
+                // One call outlasts the limit, but every item it sends is progress.
+                for _ in 0..6 {
+                    thread::sleep(LIMIT / 2);
+                    out.send(batch[0].clone())?;
+                }
+                Ok(())
+            }))
         });
     let (report, kept) = run_to_end(flow, WATCHFUL);
     assert!(matches!(report.ending, Ending::Drained), "{report:?}");
-    assert_eq!(kept.len(), 36);
+    assert_eq!(kept.len(), 24);
+    let waited = report.snapshot.queues[1].blocked_sending;
+    assert!(waited > LIMIT, "waited for room {waited:?} only");
 }

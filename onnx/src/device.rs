@@ -30,18 +30,14 @@ impl FromStr for Device {
     type Err = ParseDeviceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let unknown = || ParseDeviceError {
-            text: text.to_owned(),
-        };
+        let unknown = || ParseDeviceError { text: text.to_owned() };
         match text.split_once(':') {
             None if text == "cpu" => Ok(Self::Cpu),
             None if text == "cuda" => Ok(Self::Cuda { index: 0 }),
             Some(("cuda", digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 // The library counts devices in a signed 32-bit number.
                 let index = digits.parse::<i32>().map_err(|_| unknown())?;
-                Ok(Self::Cuda {
-                    index: index.unsigned_abs(),
-                })
+                Ok(Self::Cuda { index: index.unsigned_abs() })
             }
             _ => Err(unknown()),
         }

@@ -61,35 +61,21 @@ impl Engine {
         options: &EngineOptions,
     ) -> Result<Self, EngineError> {
         if options.batch == 0 {
-            return Err(EngineError::Options {
-                rule: "a batch of 0 rows; use at least 1",
-            });
+            return Err(EngineError::Options { rule: "a batch of 0 rows; use at least 1" });
         }
         if options.threads == 0 {
-            return Err(EngineError::Options {
-                rule: "an engine of 0 threads; use at least 1",
-            });
+            return Err(EngineError::Options { rule: "an engine of 0 threads; use at least 1" });
         }
         let entry = &model.manifest.files.onnx;
         let path = model.dir.join(&entry.path);
         let graph = model.read(entry)?;
         let session = session::open(runtime, &graph, options)
-            .map_err(|error| refused(options.device, &path, error.to_string()))?;
-        session::check(&session, &model.manifest, options.batch).map_err(|mismatch| {
-            EngineError::Graph {
-                path: path.clone(),
-                mismatch,
-            }
-        })?;
+            .map_err(|error| refused(options.device, &path, &error.to_string()))?;
+        session::check(&session, &model.manifest, options.batch)
+            .map_err(|mismatch| EngineError::Graph { path: path.clone(), mismatch })?;
         let buffer = Array2::zeros((options.batch, model.manifest.input.pixels));
         let manifest = model.manifest.clone();
-        let mut engine = Self {
-            session,
-            manifest,
-            path,
-            device: options.device,
-            buffer,
-        };
+        let mut engine = Self { session, manifest, path, device: options.device, buffer };
         // A device that is lost at the first kernel is found here rather than at the first star.
         engine.infer(options.batch)?;
         Ok(engine)
@@ -97,27 +83,20 @@ impl Engine {
 
     /// Runs 1 to `batch` rows of prepared spectra, shape `[rows, pixels]`.
     ///
-    /// What a row gives depends neither on the other rows nor on its position: the network always
-    /// sees the full `[batch, pixels]`, with zeros in the rows that are missing.
+    /// The network always sees the full `[batch, pixels]`, with zeros in the rows that are missing.
+    /// So what a row gives depends, to the last bit, neither on the other rows nor on its
+    /// position, as long as the graph's operators take each row alike. Matrix products do,
+    /// `ReduceMean` and `ReduceSum` over an odd width do not.
     ///
     /// # Errors
     /// [`EngineError::Batch`] for another shape, [`EngineError::Run`] when ONNX Runtime fails.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a view is itself a reference"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "a view is itself a reference")]
     pub fn run(&mut self, input: ArrayView2<'_, f32>) -> Result<Outputs, EngineError> {
         let (rows, width) = input.dim();
         let (batch, pixels) = self.buffer.dim();
         if rows == 0 || rows > batch || width != pixels {
             let path = self.path.clone();
-            return Err(EngineError::Batch {
-                path,
-                rows,
-                width,
-                batch,
-                pixels,
-            });
+            return Err(EngineError::Batch { path, rows, width, batch, pixels });
         }
         self.buffer.slice_mut(s![..rows, ..]).assign(&input);
         self.buffer.slice_mut(s![rows.., ..]).fill(0.0);
@@ -133,12 +112,8 @@ impl Engine {
 
     /// Runs the buffer and returns its first `rows` rows.
     fn infer(&mut self, rows: usize) -> Result<Outputs, EngineError> {
-        outputs(&mut self.session, &self.manifest, &self.buffer, rows).map_err(|reason| {
-            EngineError::Run {
-                path: self.path.clone(),
-                reason,
-            }
-        })
+        outputs(&mut self.session, &self.manifest, &self.buffer, rows)
+            .map_err(|reason| EngineError::Run { path: self.path.clone(), reason })
     }
 
     pub(crate) fn manifest(&self) -> &Manifest {
@@ -165,11 +140,7 @@ fn outputs(
     let input = ort::inputs![manifest.input.name.as_str() => tensor];
     let found = session.run(input).map_err(message)?;
     let batch = buffer.nrows();
-    let labels = array::<Ix2>(
-        &found,
-        &manifest.output.labels,
-        &[batch, manifest.labels.len()],
-    )?;
+    let labels = array::<Ix2>(&found, &manifest.output.labels, &[batch, manifest.labels.len()])?;
     let novelty = match &manifest.output.novelty {
         Some(name) => Some(array::<Ix1>(&found, name, &[batch])?),
         None => None,
@@ -186,31 +157,18 @@ fn array<'a, D: Dimension>(
     name: &str,
     shape: &[usize],
 ) -> Result<ArrayView<'a, f32, D>, String> {
-    let value = found
-        .get(name)
-        .ok_or_else(|| format!("there is no output {name:?}"))?;
-    let array = value
-        .try_extract_array::<f32>()
-        .map_err(|error| error.to_string())?;
+    let value = found.get(name).ok_or_else(|| format!("there is no output {name:?}"))?;
+    let array = value.try_extract_array::<f32>().map_err(|error| error.to_string())?;
     if array.shape() != shape {
-        return Err(format!(
-            "output {name:?} has shape {:?}, not {shape:?}",
-            array.shape()
-        ));
+        return Err(format!("output {name:?} has shape {:?}, not {shape:?}", array.shape()));
     }
-    array
-        .into_dimensionality()
-        .map_err(|error| error.to_string())
+    array.into_dimensionality().map_err(|error| error.to_string())
 }
 
-fn refused(device: Device, path: &Path, reason: String) -> EngineError {
-    let path = path.to_owned();
+fn refused(device: Device, path: &Path, message: &str) -> EngineError {
+    let (path, reason) = (path.to_owned(), message.trim_end().to_owned());
     match device {
         Device::Cpu => EngineError::Session { path, reason },
-        Device::Cuda { .. } => EngineError::DeviceRefused {
-            device,
-            path,
-            reason,
-        },
+        Device::Cuda { .. } => EngineError::DeviceRefused { device, path, reason },
     }
 }

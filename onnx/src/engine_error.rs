@@ -128,9 +128,5 @@ pub enum EngineError {
 }
 
 fn listed(places: &[PathBuf]) -> String {
-    places
-        .iter()
-        .map(|place| place.display().to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
+    places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ")
 }

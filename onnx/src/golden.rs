@@ -58,11 +58,8 @@ impl Golden {
         }
         for (index, case) in self.cases.iter().enumerate() {
             let found = (case.input.len(), case.labels.len(), case.novelty.is_some());
-            let expected = (
-                manifest.input.pixels,
-                manifest.labels.len(),
-                manifest.output.novelty.is_some(),
-            );
+            let expected =
+                (manifest.input.pixels, manifest.labels.len(), manifest.output.novelty.is_some());
             if found != expected {
                 return Err(format!(
                     "case {index} has (pixels, labels, novelty) {found:?}, the manifest {expected:?}"

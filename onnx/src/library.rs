@@ -24,9 +24,7 @@ const LIBRARY: &str = "libonnxruntime.so";
 /// # Errors
 /// [`EngineError::LibraryNotFound`] lists every place searched.
 pub fn find_library(explicit: Option<&Path>) -> Result<PathBuf, EngineError> {
-    let variable = env::var_os(VARIABLE)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from);
+    let variable = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     match explicit.map(Path::to_path_buf).or(variable) {
         Some(place) => search(&[place]),
         None => search(&default_places()),
@@ -34,12 +32,9 @@ pub fn find_library(explicit: Option<&Path>) -> Result<PathBuf, EngineError> {
 }
 
 fn default_places() -> Vec<PathBuf> {
-    let beside_executable = env::current_exe().ok().and_then(|executable| {
-        executable
-            .parent()?
-            .parent()
-            .map(|root| root.join("lib/starmill"))
-    });
+    let beside_executable = env::current_exe()
+        .ok()
+        .and_then(|executable| executable.parent()?.parent().map(|root| root.join("lib/starmill")));
     let loader = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
     let multiarch = format!("/usr/lib/{}-linux-gnu", env::consts::ARCH);
     beside_executable
@@ -52,10 +47,8 @@ fn default_places() -> Vec<PathBuf> {
 
 /// The library at the first of the places that has one, as an absolute path.
 fn search(places: &[PathBuf]) -> Result<PathBuf, EngineError> {
-    let tried: Vec<_> = places
-        .iter()
-        .map(|place| std::path::absolute(place).unwrap_or(place.clone()))
-        .collect();
+    let tried: Vec<_> =
+        places.iter().map(|place| std::path::absolute(place).unwrap_or(place.clone())).collect();
     match tried.iter().find_map(|place| library_at(place)) {
         Some(path) => Ok(path),
         None => Err(EngineError::LibraryNotFound { tried }),
@@ -66,9 +59,7 @@ fn library_at(place: &Path) -> Option<PathBuf> {
     if place.is_file() {
         return Some(place.to_owned());
     }
-    let files = fs::read_dir(place)
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()));
+    let files = fs::read_dir(place).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     files
         .filter(|path| path.is_file())
         .filter_map(|path| Some((version_in_name(path.file_name()?)?, path)))
@@ -80,11 +71,7 @@ fn library_at(place: &Path) -> Option<PathBuf> {
 fn version_in_name(name: &OsStr) -> Option<Vec<u32>> {
     match name.to_str()?.strip_prefix(LIBRARY)? {
         "" => Some(Vec::new()),
-        numbers => numbers
-            .strip_prefix('.')?
-            .split('.')
-            .map(|part| part.parse().ok())
-            .collect(),
+        numbers => numbers.strip_prefix('.')?.split('.').map(|part| part.parse().ok()).collect(),
     }
 }
 
@@ -95,11 +82,7 @@ mod tests {
     #[test]
     fn the_first_place_and_the_highest_version_win() {
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        for name in [
-            "libonnxruntime.so",
-            "libonnxruntime.so.1.9.0",
-            "libonnxruntime.so.1.31.1",
-        ] {
+        for name in ["libonnxruntime.so", "libonnxruntime.so.1.9.0", "libonnxruntime.so.1.31.1"] {
             fs::write(second.path().join(name), "").unwrap();
         }
         let places = || vec![first.path().to_owned(), second.path().to_owned()];
@@ -109,17 +92,13 @@ mod tests {
         let earlier = first.path().join("libonnxruntime.so");
         fs::write(&earlier, "").unwrap();
         assert_eq!(search(&places()).unwrap(), earlier);
-        assert_eq!(search(&[highest.clone()]).unwrap(), highest);
+        assert_eq!(search(std::slice::from_ref(&highest)).unwrap(), highest);
     }
 
     #[test]
     fn other_files_are_not_the_library() {
         let folder = tempfile::tempdir().unwrap();
-        for name in [
-            "libonnxruntime_providers_shared.so",
-            "libonnxruntime.so.1.x",
-            "libonnx.so",
-        ] {
+        for name in ["libonnxruntime_providers_shared.so", "libonnxruntime.so.1.x", "libonnx.so"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         fs::create_dir(folder.path().join(LIBRARY)).unwrap();
@@ -128,15 +107,11 @@ mod tests {
 
     #[test]
     fn a_missing_library_is_reported_with_every_place_and_the_remedy() {
-        let message = search(&["/absent/one", "/absent/two"].map(PathBuf::from))
-            .unwrap_err()
-            .to_string();
-        for part in [
-            "/absent/one, /absent/two;",
-            "fetch-onnxruntime.sh",
-            "onnxruntime==1.31.1",
-            VARIABLE,
-        ] {
+        let message =
+            search(&["/absent/one", "/absent/two"].map(PathBuf::from)).unwrap_err().to_string();
+        for part in
+            ["/absent/one, /absent/two;", "fetch-onnxruntime.sh", "onnxruntime==1.31.1", VARIABLE]
+        {
             assert!(message.contains(part), "{part} is not in: {message}");
         }
     }
@@ -144,12 +119,7 @@ mod tests {
     #[test]
     fn the_default_places_stand_in_the_documented_order() {
         let places = default_places();
-        let index = |end: &str| {
-            places
-                .iter()
-                .position(|place| place.ends_with(end))
-                .unwrap()
-        };
+        let index = |end: &str| places.iter().position(|place| place.ends_with(end)).unwrap();
         assert!(index("lib/starmill") < index(".starmill/onnxruntime"));
         assert!(index(".starmill/onnxruntime") < index("/usr/local/lib"));
     }

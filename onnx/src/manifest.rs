@@ -81,9 +81,7 @@ pub struct Files {
 impl Files {
     /// Every file of the folder that the manifest names.
     pub fn iter(&self) -> impl Iterator<Item = &FileEntry> {
-        [&self.onnx, &self.golden, &self.card]
-            .into_iter()
-            .chain(&self.recipe_golden)
+        [&self.onnx, &self.golden, &self.card].into_iter().chain(&self.recipe_golden)
     }
 }
 

@@ -73,10 +73,7 @@ impl Model {
         serde_json::from_slice(&bytes)
             .map_err(|error| error.to_string())
             .and_then(|golden: Golden| golden.validate(&self.manifest).map(|()| golden))
-            .map_err(|reason| ModelError::Golden {
-                path: self.dir.join(&entry.path),
-                reason,
-            })
+            .map_err(|reason| ModelError::Golden { path: self.dir.join(&entry.path), reason })
     }
 
     /// The content of a file of the folder. The bytes returned are the bytes hashed, so a file
@@ -94,10 +91,7 @@ impl Model {
     /// Where a file of the folder lies; a link that leads out of the folder is refused.
     fn path(&self, entry: &FileEntry) -> Result<PathBuf, ModelError> {
         let path = self.dir.join(&entry.path);
-        let real = |path: &Path| {
-            path.canonicalize()
-                .map_err(|source| read_error(path, source))
-        };
+        let real = |path: &Path| path.canonicalize().map_err(|source| read_error(path, source));
         if real(&path)?.starts_with(real(&self.dir)?) {
             Ok(path)
         } else {
@@ -127,16 +121,9 @@ fn compare(path: PathBuf, entry: &FileEntry, found: String) -> Result<(), ModelE
     if found == entry.sha256 {
         return Ok(());
     }
-    Err(ModelError::Hash {
-        path,
-        expected: entry.sha256.clone(),
-        found,
-    })
+    Err(ModelError::Hash { path, expected: entry.sha256.clone(), found })
 }
 
 fn read_error(path: &Path, source: std::io::Error) -> ModelError {
-    ModelError::Read {
-        path: path.to_owned(),
-        source,
-    }
+    ModelError::Read { path: path.to_owned(), source }
 }

@@ -32,22 +32,14 @@ impl Runtime {
     /// [`EngineError::Library`] when the file is not a usable ONNX Runtime,
     /// [`EngineError::OtherLibrary`] when this process already loaded another file.
     pub fn load(path: &Path) -> Result<&'static Self, EngineError> {
-        let unusable = |reason| EngineError::Library {
-            path: path.to_owned(),
-            reason,
-        };
-        let real = path
-            .canonicalize()
-            .map_err(|error| unusable(error.to_string()))?;
+        let unusable = |reason| EngineError::Library { path: path.to_owned(), reason };
+        let real = path.canonicalize().map_err(|error| unusable(error.to_string()))?;
         let _alone = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
         match LOADED.get() {
             Some(runtime) if runtime.path == real => return Ok(runtime),
             Some(runtime) => {
                 let loaded = runtime.path.clone();
-                return Err(EngineError::OtherLibrary {
-                    loaded,
-                    requested: real,
-                });
+                return Err(EngineError::OtherLibrary { loaded, requested: real });
             }
             None => {}
         }
@@ -67,12 +59,7 @@ impl Runtime {
             .map_err(|error| error.to_string())?;
         // Every session would otherwise log about a hundred lines on how it rewrote the graph.
         environment.set_log_level(LogLevel::Warning);
-        Ok(Self {
-            path,
-            version,
-            sha256,
-            environment,
-        })
+        Ok(Self { path, version, sha256, environment })
     }
 
     /// The version the library states, such as `1.31.1`.
@@ -105,18 +92,9 @@ mod tests {
     #[track_caller]
     fn check(path: &Path, expected: &str) {
         let message = Runtime::load(path).unwrap_err().to_string();
-        assert!(
-            message.contains(&path.display().to_string()),
-            "no file in: {message}"
-        );
-        assert!(
-            message.contains(expected),
-            "{expected} is not in: {message}"
-        );
-        assert!(
-            message.contains("run ./ops/fetch-onnxruntime.sh"),
-            "no remedy in: {message}"
-        );
+        assert!(message.contains(&path.display().to_string()), "no file in: {message}");
+        assert!(message.contains(expected), "{expected} is not in: {message}");
+        assert!(message.contains("run ./ops/fetch-onnxruntime.sh"), "no remedy in: {message}");
     }
 
     #[test]
@@ -137,12 +115,7 @@ mod tests {
 
     #[test]
     fn another_library_is_an_error() {
-        let folders = [
-            "/lib/x86_64-linux-gnu",
-            "/lib/aarch64-linux-gnu",
-            "/lib64",
-            "/usr/lib",
-        ];
+        let folders = ["/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/lib64", "/usr/lib"];
         let libraries = folders.map(|folder| Path::new(folder).join("libm.so.6"));
         if let Some(library) = libraries.iter().find(|library| library.exists()) {
             check(library, "it does not export OrtGetApiBase");

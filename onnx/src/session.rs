@@ -57,25 +57,12 @@ fn cuda(index: u32) -> ExecutionProviderDispatch {
 /// Says where the session's inputs and outputs differ from the manifest.
 pub(crate) fn check(session: &Session, manifest: &Manifest, batch: usize) -> Result<(), String> {
     let [input] = session.inputs() else {
-        return Err(format!(
-            "the graph has {} inputs, not 1",
-            session.inputs().len()
-        ));
+        return Err(format!("the graph has {} inputs, not 1", session.inputs().len()));
     };
     let pixels = manifest.input.pixels;
-    tensor(
-        std::slice::from_ref(input),
-        "input",
-        &manifest.input.name,
-        &[batch, pixels],
-    )?;
+    tensor(std::slice::from_ref(input), "input", &manifest.input.name, &[batch, pixels])?;
     let outputs = session.outputs();
-    tensor(
-        outputs,
-        "output",
-        &manifest.output.labels,
-        &[batch, manifest.labels.len()],
-    )?;
+    tensor(outputs, "output", &manifest.output.labels, &[batch, manifest.labels.len()])?;
     match &manifest.output.novelty {
         Some(novelty) => tensor(outputs, "output", novelty, &[batch]),
         None => Ok(()),
@@ -99,7 +86,5 @@ fn tensor(found: &[Outlet], kind: &str, name: &str, shape: &[usize]) -> Result<(
     if dims.len() == shape.len() && dims.iter().zip(shape).enumerate().all(fits) {
         return Ok(());
     }
-    Err(format!(
-        "{kind} {name:?} has shape {dims:?} where {shape:?} is needed (-1 is any)"
-    ))
+    Err(format!("{kind} {name:?} has shape {dims:?} where {shape:?} is needed (-1 is any)"))
 }

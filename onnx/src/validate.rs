@@ -26,10 +26,7 @@ pub(crate) fn validate(manifest: &Manifest) -> Result<(), String> {
     }
     output(&manifest.output)?;
     labels(&manifest.labels)?;
-    manifest
-        .derived
-        .iter()
-        .try_for_each(|derived| sums(derived, &manifest.labels))?;
+    manifest.derived.iter().try_for_each(|derived| sums(derived, &manifest.labels))?;
     unique_names(manifest)?;
     if !(manifest.quality.min_snr_g.is_finite() && manifest.quality.min_snr_g >= 0.0) {
         return Err("quality.min_snr_g is not a number from 0 up; correct it".into());
@@ -40,9 +37,7 @@ pub(crate) fn validate(manifest: &Manifest) -> Result<(), String> {
 /// True for names that serve as column names in every catalogue format: `^[a-z][a-z0-9_]*$`.
 fn is_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 fn name(key: &str, text: &str) -> Result<(), String> {
@@ -57,9 +52,7 @@ fn name(key: &str, text: &str) -> Result<(), String> {
 fn file(entry: &FileEntry) -> Result<(), String> {
     let path = entry.path.display();
     if !stays_inside(&entry.path) {
-        return Err(format!(
-            "file {path} leaves the model folder; give a path below the folder"
-        ));
+        return Err(format!("file {path} leaves the model folder; give a path below the folder"));
     }
     let is_digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     if entry.sha256.len() != 64 || !entry.sha256.chars().all(is_digit) {
@@ -80,11 +73,9 @@ fn output(output: &OutputSpec) -> Result<(), String> {
     match (&output.novelty, output.novelty_false_alarm) {
         (None, None) => Ok(()),
         (Some(_), Some(rate)) if rate > 0.0 && rate < 1.0 => Ok(()),
-        _ => Err(
-            "output.novelty and output.novelty_false_alarm (between 0 and 1) belong \
+        _ => Err("output.novelty and output.novelty_false_alarm (between 0 and 1) belong \
                   together; give both or neither"
-                .into(),
-        ),
+            .into()),
     }
 }
 
@@ -106,16 +97,9 @@ fn labels(labels: &[Label]) -> Result<(), String> {
 
 fn sums(derived: &Derived, labels: &[Label]) -> Result<(), String> {
     if derived.sum.is_empty() {
-        return Err(format!(
-            "sum of {} is empty; name the labels to add",
-            derived.name
-        ));
+        return Err(format!("sum of {} is empty; name the labels to add", derived.name));
     }
-    match derived
-        .sum
-        .iter()
-        .find(|term| labels.iter().all(|label| label.name != **term))
-    {
+    match derived.sum.iter().find(|term| labels.iter().all(|label| label.name != **term)) {
         None => Ok(()),
         Some(term) => Err(format!(
             "sum of {} adds {term:?}, which is not a label; name only labels",
@@ -126,17 +110,12 @@ fn sums(derived: &Derived, labels: &[Label]) -> Result<(), String> {
 
 fn unique_names(manifest: &Manifest) -> Result<(), String> {
     let labels = manifest.labels.iter().map(|label| ("label", &label.name));
-    let derived = manifest
-        .derived
-        .iter()
-        .map(|derived| ("derived", &derived.name));
+    let derived = manifest.derived.iter().map(|derived| ("derived", &derived.name));
     let mut seen = HashSet::new();
     for (key, text) in labels.chain(derived) {
         name(key, text)?;
         if !seen.insert(text) {
-            return Err(format!(
-                "{key} {text:?} is named twice; rename one of the two"
-            ));
+            return Err(format!("{key} {text:?} is named twice; rename one of the two"));
         }
     }
     Ok(())
@@ -154,7 +133,7 @@ fn golden(manifest: &Manifest) -> Result<(), String> {
     let positive = |value: &f64| value.is_finite() && *value > 0.0;
     if !positive(&golden.tolerance) || !golden.scale.iter().all(positive) {
         return Err(
-            "golden.tolerance and golden.scale must be positive numbers; correct them".into(),
+            "golden.tolerance and golden.scale must be positive numbers; correct them".into()
         );
     }
     Ok(())

@@ -34,16 +34,10 @@ impl Engine {
             }
         }
         // In this order NaN comes last, so that one value that is not a number is the worst.
-        match differences
-            .into_iter()
-            .max_by(|a, b| a.share.total_cmp(&b.share))
-        {
+        match differences.into_iter().max_by(|a, b| a.share.total_cmp(&b.share)) {
             Some(worst) if worst.share <= 1.0 => Ok(worst),
             Some(worst) => Err(EngineError::GoldenMismatch { path, worst }),
-            None => Err(EngineError::ForeignGolden {
-                path,
-                reason: "there are none".into(),
-            }),
+            None => Err(EngineError::ForeignGolden { path, reason: "there are none".into() }),
         }
     }
 }
@@ -51,9 +45,7 @@ impl Engine {
 fn belongs(golden: &Golden, tolerances: &Tolerances, manifest: &Manifest) -> Result<(), String> {
     if tolerances.labels.len() != manifest.labels.len() {
         let (found, expected) = (tolerances.labels.len(), manifest.labels.len());
-        return Err(format!(
-            "there are {found} tolerances for {expected} labels"
-        ));
+        return Err(format!("there are {found} tolerances for {expected} labels"));
     }
     golden.validate(manifest)
 }
@@ -69,12 +61,7 @@ fn compare(
 ) -> Vec<Worst> {
     let difference = |name: &str, expected: f64, found: f32, tolerance: f64| {
         let difference = (f64::from(found) - expected).abs();
-        Worst {
-            label: name.to_owned(),
-            case: number,
-            difference,
-            share: difference / tolerance,
-        }
+        Worst { label: name.to_owned(), case: number, difference, share: difference / tolerance }
     };
     let found = outputs.labels.row(row);
     let mut differences: Vec<_> = manifest

@@ -34,11 +34,8 @@ fn field(column: &Column) -> Field {
         Kind::Float64 => DataType::Float64,
         Kind::Logical => DataType::Boolean,
     };
-    let notes = [
-        ("unit", &column.unit),
-        ("ucd", &column.ucd),
-        ("description", &column.description),
-    ];
+    let notes =
+        [("unit", &column.unit), ("ucd", &column.ucd), ("description", &column.description)];
     let metadata: HashMap<String, String> = notes
         .into_iter()
         .filter(|(_, note)| !note.is_empty())
@@ -52,10 +49,8 @@ pub(super) fn sorted_batch(
     schema: &Schema,
     outcomes: &[Outcome],
 ) -> Result<RecordBatch, ArrowError> {
-    let mut keyed: Vec<(Vec<u8>, &Outcome)> = outcomes
-        .iter()
-        .map(|outcome| (sort_key(outcome), outcome))
-        .collect();
+    let mut keyed: Vec<(Vec<u8>, &Outcome)> =
+        outcomes.iter().map(|outcome| (sort_key(outcome), outcome)).collect();
     keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let mut arrays: Vec<ArrayRef> = schema
         .columns
@@ -77,13 +72,7 @@ fn sort_key(outcome: &Outcome) -> Vec<u8> {
     let mut key = outcome.spectrum_id().into_bytes();
     key.push(0);
     key.push(u8::from(outcome.content.is_err()));
-    let date = outcome
-        .identity
-        .meta
-        .date_reduced
-        .as_deref()
-        .unwrap_or_default()
-        .as_bytes();
+    let date = outcome.identity.meta.date_reduced.as_deref().unwrap_or_default().as_bytes();
     key.extend((0..32).map(|position| !date.get(position).copied().unwrap_or(0)));
     key.extend(outcome.origin.file.digest.0);
     key.extend((outcome.origin.index as u64).to_be_bytes());
@@ -98,10 +87,7 @@ pub(super) fn name_in(key: &[u8]) -> &[u8] {
 
 fn array<'a>(column: &Column, outcomes: impl Iterator<Item = &'a Outcome>) -> ArrayRef {
     let cells = outcomes.map(|outcome| column.value(outcome));
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the column's type is 32 bits wide"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "the column's type is 32 bits wide")]
     match column.kind {
         Kind::Text => {
             let mut builder = StringBuilder::new();

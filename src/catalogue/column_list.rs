@@ -57,13 +57,7 @@ const NO_ESTIMATE: Estimate = Estimate {
 };
 
 fn reject(value: impl Fn(&Reject) -> Cell + Send + Sync + 'static) -> Value {
-    Arc::new(move |outcome| {
-        outcome
-            .content
-            .as_ref()
-            .err()
-            .map_or(Cell::Text(None), &value)
-    })
+    Arc::new(move |outcome| outcome.content.as_ref().err().map_or(Cell::Text(None), &value))
 }
 
 fn text(value: Option<&str>) -> Cell {
@@ -254,20 +248,9 @@ pub(super) fn quality_columns() -> Vec<Column> {
 
 /// The column of a label.
 pub(super) fn label_column(position: usize, label: &LabelColumn) -> Column {
-    let LabelColumn {
-        name,
-        unit,
-        ucd,
-        description,
-    } = label;
+    let LabelColumn { name, unit, ucd, description } = label;
     let value = estimate(move |e| float(e.values.get(position).copied()));
-    column(
-        Table::Rows,
-        (name, Kind::Float32),
-        (unit, ucd),
-        description,
-        value,
-    )
+    column(Table::Rows, (name, Kind::Float32), (unit, ucd), description, value)
 }
 
 pub(super) fn verdict_columns() -> Vec<Column> {
@@ -301,12 +284,7 @@ pub(super) fn verdict_columns() -> Vec<Column> {
             ("", "meta.code"),
             "Why there is no row, see the table of codes",
             get(|o| {
-                Cell::Int(Some(
-                    o.content
-                        .as_ref()
-                        .err()
-                        .map_or(0, |r| i64::from(r.code.number())),
-                ))
+                Cell::Int(Some(o.content.as_ref().err().map_or(0, |r| i64::from(r.code.number()))))
             }),
         ),
         column(
@@ -380,17 +358,15 @@ pub fn path_text(path: &std::path::Path) -> String {
 }
 
 fn escape(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len()), |mut text, &byte| {
-            if (b' '..=b'~').contains(&byte) && byte != b'%' {
-                text.push(char::from(byte));
-            } else {
-                // Writing to a string cannot fail.
-                let _ = write!(text, "%{byte:02X}");
-            }
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len()), |mut text, &byte| {
+        if (b' '..=b'~').contains(&byte) && byte != b'%' {
+            text.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    })
 }
 
 #[cfg(test)]

@@ -112,10 +112,7 @@ impl Schema {
         let mut columns = identity_columns();
         columns.extend(quality_columns());
         columns.extend(
-            labels
-                .iter()
-                .enumerate()
-                .map(|(position, label)| label_column(position, label)),
+            labels.iter().enumerate().map(|(position, label)| label_column(position, label)),
         );
         columns.extend(verdict_columns());
         columns.extend(provenance_columns(model_id));
@@ -153,11 +150,7 @@ mod tests {
                 column.description
             );
             assert!(column.in_rows || column.in_rejects, "{}", column.name);
-            assert!(
-                schema.columns[..position]
-                    .iter()
-                    .all(|other| other.name != column.name)
-            );
+            assert!(schema.columns[..position].iter().all(|other| other.name != column.name));
         }
     }
 }

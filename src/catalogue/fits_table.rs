@@ -56,10 +56,7 @@ impl FitsTable {
     ) -> Result<Self, CatalogueError> {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(CatalogueError::Io {
-                    path: path.to_owned(),
-                    source: error,
-                });
+                return Err(CatalogueError::Io { path: path.to_owned(), source: error });
             }
             _ => {}
         }
@@ -98,11 +95,8 @@ impl FitsTable {
         columns: &[Column],
     ) -> Result<(), CatalogueError> {
         let names: Vec<CString> = columns.iter().map(|column| c_text(&column.name)).collect();
-        let forms: Vec<CString> = self
-            .layout
-            .iter()
-            .map(|&(kind, width)| c_text(&form(kind, width)))
-            .collect();
+        let forms: Vec<CString> =
+            self.layout.iter().map(|&(kind, width)| c_text(&form(kind, width))).collect();
         let units: Vec<CString> = columns.iter().map(|column| c_text(&column.unit)).collect();
         let pointers = |texts: &[CString]| -> Vec<*mut c_char> {
             texts.iter().map(|text| text.as_ptr().cast_mut()).collect()
@@ -117,17 +111,7 @@ impl FitsTable {
             unsafe {
                 let (names, forms, units) =
                     (names.as_mut_ptr(), forms.as_mut_ptr(), units.as_mut_ptr());
-                sys::ffcrtb(
-                    *file,
-                    2,
-                    0,
-                    count,
-                    names,
-                    forms,
-                    units,
-                    extname.as_ptr(),
-                    status,
-                )
+                sys::ffcrtb(*file, 2, 0, count, names, forms, units, extname.as_ptr(), status)
             }
         })?;
         for (number, column) in (1..).zip(columns) {
@@ -165,12 +149,7 @@ impl FitsTable {
         for (array, &(kind, width)) in batch.columns().iter().zip(&self.layout) {
             let cells = self.buffer.chunks_exact_mut(row_bytes);
             for (row, cells) in cells.enumerate() {
-                encode(
-                    array.as_ref(),
-                    row,
-                    kind,
-                    &mut cells[offset..offset + width],
-                );
+                encode(array.as_ref(), row, kind, &mut cells[offset..offset + width]);
             }
             offset += width;
         }
@@ -209,9 +188,7 @@ impl FitsTable {
         // SAFETY: CFITSIO writes 16 characters and a NUL.
         unsafe { sys::ffesum(whole, 1, encoded.as_mut_ptr()) };
         // SAFETY: the buffer ends with that NUL.
-        let encoded = unsafe { CStr::from_ptr(encoded.as_ptr()) }
-            .to_string_lossy()
-            .into_owned();
+        let encoded = unsafe { CStr::from_ptr(encoded.as_ptr()) }.to_string_lossy().into_owned();
         self.update_text("CHECKSUM", &encoded)?;
         self.flush()
     }
@@ -242,13 +219,7 @@ impl FitsTable {
         self.call(|file, status| {
             // SAFETY: the file is open and the strings outlive the call.
             unsafe {
-                sys::ffpkls(
-                    *file,
-                    keyword.as_ptr(),
-                    value.as_ptr(),
-                    comment.as_ptr(),
-                    status,
-                )
+                sys::ffpkls(*file, keyword.as_ptr(), value.as_ptr(), comment.as_ptr(), status)
             }
         })
     }
@@ -257,15 +228,7 @@ impl FitsTable {
         let (keyword, value) = (c_text(keyword), c_text(value));
         self.call(|file, status| {
             // SAFETY: the file is open; the comment "&" leaves the old one.
-            unsafe {
-                sys::ffmkys(
-                    *file,
-                    keyword.as_ptr(),
-                    value.as_ptr(),
-                    c"&".as_ptr(),
-                    status,
-                )
-            }
+            unsafe { sys::ffmkys(*file, keyword.as_ptr(), value.as_ptr(), c"&".as_ptr(), status) }
         })
     }
 
@@ -282,13 +245,8 @@ impl FitsTable {
         // SAFETY: CFITSIO writes at most 30 characters and a NUL.
         unsafe { sys::ffgerr(status, text.as_mut_ptr()) };
         // SAFETY: the buffer was zeroed, so it ends with a NUL.
-        let message = unsafe { CStr::from_ptr(text.as_ptr()) }
-            .to_string_lossy()
-            .into_owned();
-        Err(CatalogueError::Fits {
-            path: self.path.clone(),
-            message,
-        })
+        let message = unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy().into_owned();
+        Err(CatalogueError::Fits { path: self.path.clone(), message })
     }
 }
 
@@ -330,53 +288,30 @@ fn encode(array: &dyn Array, row: usize, kind: Kind, cell: &mut [u8]) {
     let null = array.is_null(row);
     match kind {
         Kind::Text => {
-            let text = if null {
-                ""
-            } else {
-                array.as_string::<i32>().value(row)
-            };
+            let text = if null { "" } else { array.as_string::<i32>().value(row) };
             cell.fill(b' ');
             cell[..text.len()].copy_from_slice(text.as_bytes());
         }
         Kind::Int64 => {
-            let value = if null {
-                Column::TNULL
-            } else {
-                array.as_primitive::<Int64Type>().value(row)
-            };
+            let value =
+                if null { Column::TNULL } else { array.as_primitive::<Int64Type>().value(row) };
             cell.copy_from_slice(&value.to_be_bytes());
         }
         Kind::Int32 => {
-            let value = if null {
-                NULL_32
-            } else {
-                array.as_primitive::<Int32Type>().value(row)
-            };
+            let value = if null { NULL_32 } else { array.as_primitive::<Int32Type>().value(row) };
             cell.copy_from_slice(&value.to_be_bytes());
         }
         Kind::Float32 => {
-            let value = if null {
-                f32::NAN
-            } else {
-                array.as_primitive::<Float32Type>().value(row)
-            };
+            let value =
+                if null { f32::NAN } else { array.as_primitive::<Float32Type>().value(row) };
             cell.copy_from_slice(&value.to_be_bytes());
         }
         Kind::Float64 => {
-            let value = if null {
-                f64::NAN
-            } else {
-                array.as_primitive::<Float64Type>().value(row)
-            };
+            let value =
+                if null { f64::NAN } else { array.as_primitive::<Float64Type>().value(row) };
             cell.copy_from_slice(&value.to_be_bytes());
         }
-        Kind::Logical => {
-            cell[0] = if array.as_boolean().value(row) {
-                b'T'
-            } else {
-                b'F'
-            }
-        }
+        Kind::Logical => cell[0] = if array.as_boolean().value(row) { b'T' } else { b'F' },
     }
 }
 

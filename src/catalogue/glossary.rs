@@ -15,14 +15,7 @@ pub fn glossary(schema: &Schema) -> String {
             "\n## {title}\n\n| column | type | unit | UCD | meaning |\n|---|---|---|---|---|\n"
         );
         for column in columns {
-            let Column {
-                name,
-                kind,
-                unit,
-                ucd,
-                description,
-                ..
-            } = column;
+            let Column { name, kind, unit, ucd, description, .. } = column;
             text += &format!("| `{name}` | {kind:?} | {unit} | {ucd} | {description} |\n");
         }
         text
@@ -32,20 +25,15 @@ pub fn glossary(schema: &Schema) -> String {
     page += "\n## Quality bits (`flags`)\n\n| bit | value | name | sets `flag_bad` | meaning |\n|---|---|---|---|---|\n";
     for bit in crate::quality::BITS {
         let (value, bad) = (1u32 << bit.bit, if bit.bad { "yes" } else { "no" });
-        page += &format!(
-            "| {} | {value} | `{}` | {bad} | {} |\n",
-            bit.bit, bit.name, bit.meaning
-        );
+        page += &format!("| {} | {value} | `{}` | {bad} | {} |\n", bit.bit, bit.name, bit.meaning);
     }
     page += "\nBits 12 to 30 are reserved.\n";
     page +=
         "\n## Reject codes (`code`)\n\n| code | reason | meaning | remedy |\n|---|---|---|---|\n";
     for entry in crate::reject::CODES {
         let number = entry.code.number();
-        page += &format!(
-            "| {number} | `{}` | {} | {} |\n",
-            entry.name, entry.meaning, entry.remedy
-        );
+        page +=
+            &format!("| {number} | `{}` | {} | {} |\n", entry.name, entry.meaning, entry.remedy);
     }
     page
 }

@@ -33,10 +33,7 @@ pub fn write_manifest(
             let path = folder.join(&name);
             digests.insert(
                 name,
-                Digest::of_file(&path)
-                    .map_err(CatalogueError::io(&path))?
-                    .to_string()
-                    .into(),
+                Digest::of_file(&path).map_err(CatalogueError::io(&path))?.to_string().into(),
             );
         }
     }

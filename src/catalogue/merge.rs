@@ -50,9 +50,7 @@ fn write_merged(group: &[PathBuf], path: &Path) -> Result<(), CatalogueError> {
         .map_err(CatalogueError::parquet(path))?;
     let mut next = Some(first);
     while let Some(batch) = next {
-        writer
-            .write(&batch)
-            .map_err(CatalogueError::parquet(path))?;
+        writer.write(&batch).map_err(CatalogueError::parquet(path))?;
         next = merge.next_batch()?;
     }
     writer.close().map_err(CatalogueError::parquet(path))?;
@@ -76,21 +74,13 @@ struct Cursor {
 
 impl Merge {
     fn open(paths: &[PathBuf]) -> Result<Self, CatalogueError> {
-        let mut merge = Self {
-            cursors: Vec::new(),
-            heap: BinaryHeap::new(),
-        };
+        let mut merge = Self { cursors: Vec::new(), heap: BinaryHeap::new() };
         for path in paths {
             let file = File::open(path).map_err(CatalogueError::io(path))?;
             let reader = ParquetRecordBatchReaderBuilder::try_new(file)
                 .and_then(|builder| builder.with_batch_size(READ_ROWS).build())
                 .map_err(CatalogueError::parquet(path))?;
-            let mut cursor = Cursor {
-                path: path.clone(),
-                reader,
-                batch: None,
-                row: 0,
-            };
+            let mut cursor = Cursor { path: path.clone(), reader, batch: None, row: 0 };
             cursor.load()?;
             merge.cursors.push(cursor);
             merge.push_key(merge.cursors.len() - 1);
@@ -132,11 +122,7 @@ impl Merge {
             return Ok(None);
         }
         let references: Vec<&RecordBatch> = batches.iter().collect();
-        let path = self
-            .cursors
-            .first()
-            .map(|cursor| cursor.path.clone())
-            .unwrap_or_default();
+        let path = self.cursors.first().map(|cursor| cursor.path.clone()).unwrap_or_default();
         interleave_record_batch(&references, &indices)
             .map(Some)
             .map_err(CatalogueError::parquet(&path))
@@ -147,12 +133,7 @@ impl Cursor {
     fn load(&mut self) -> Result<(), CatalogueError> {
         self.row = 0;
         self.batch = loop {
-            match self
-                .reader
-                .next()
-                .transpose()
-                .map_err(CatalogueError::parquet(&self.path))?
-            {
+            match self.reader.next().transpose().map_err(CatalogueError::parquet(&self.path))? {
                 Some(batch) if batch.num_rows() == 0 => {}
                 other => break other,
             }
@@ -170,8 +151,5 @@ impl Cursor {
 /// # Panics
 /// If the batch does not come from a segment.
 pub(super) fn keys(batch: &RecordBatch) -> &BinaryArray {
-    batch
-        .column_by_name(SORT_KEY)
-        .expect("segments have a sort key")
-        .as_binary()
+    batch.column_by_name(SORT_KEY).expect("segments have a sort key").as_binary()
 }

@@ -78,17 +78,11 @@ pub enum CatalogueError {
 
 impl CatalogueError {
     fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self::Io { path: path.to_owned(), source }
     }
 
     fn parquet<E: Into<parquet::errors::ParquetError>>(path: &Path) -> impl FnOnce(E) -> Self + '_ {
-        move |source| Self::Parquet {
-            path: path.to_owned(),
-            source: source.into(),
-        }
+        move |source| Self::Parquet { path: path.to_owned(), source: source.into() }
     }
 }
 

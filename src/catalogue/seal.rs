@@ -73,21 +73,12 @@ pub fn seal(
         rows.write(&batch, &verdicts, |verdict| *verdict == Verdict::Row)?;
         let batch =
             with_verdicts(&batch, &verdicts).map_err(CatalogueError::parquet(&rejects.parquet))?;
-        rejects.write(&batch, &verdicts, |verdict| {
-            matches!(verdict, Verdict::Reject(_))
-        })?;
+        rejects.write(&batch, &verdicts, |verdict| matches!(verdict, Verdict::Reject(_)))?;
     }
-    let counts = Counts {
-        rows: rows.count,
-        rejects: rejects.count,
-    };
+    let counts = Counts { rows: rows.count, rejects: rejects.count };
     if counts.rows + counts.rejects != expected.spectra {
         let Counts { rows, rejects } = counts;
-        return Err(CatalogueError::Conservation {
-            rows,
-            rejects,
-            spectra: expected.spectra,
-        });
+        return Err(CatalogueError::Conservation { rows, rejects, spectra: expected.spectra });
     }
     for sink in [rows, rejects] {
         sink.publish(provenance)?;
@@ -113,10 +104,7 @@ struct Winner {
 }
 
 fn text_column<'a>(batch: &'a RecordBatch, name: &str) -> &'a StringArray {
-    batch
-        .column_by_name(name)
-        .expect("segments have every column")
-        .as_string()
+    batch.column_by_name(name).expect("segments have every column").as_string()
 }
 
 fn judge(
@@ -124,10 +112,8 @@ fn judge(
     winner: &mut Option<Winner>,
     superseded: &HashSet<(String, String)>,
 ) -> Vec<Verdict> {
-    let codes: &Int32Array = batch
-        .column_by_name(CODE)
-        .expect("segments have every column")
-        .as_primitive::<Int32Type>();
+    let codes: &Int32Array =
+        batch.column_by_name(CODE).expect("segments have every column").as_primitive::<Int32Type>();
     let (files, digests) = (text_column(batch, FILE), text_column(batch, "file_sha256"));
     let mut verdicts = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
@@ -145,11 +131,7 @@ fn judge(
         verdicts.push(match winner {
             Some(winner) if winner.name == name => Verdict::Reject(Some(lost_to(winner, digest))),
             _ => {
-                *winner = Some(Winner {
-                    name: name.to_vec(),
-                    digest: input.0,
-                    file: input.1,
-                });
+                *winner = Some(Winner { name: name.to_vec(), digest: input.0, file: input.1 });
                 Verdict::Row
             }
         });
@@ -171,19 +153,14 @@ fn with_verdicts(
     batch: &RecordBatch,
     verdicts: &[Verdict],
 ) -> Result<RecordBatch, arrow_schema::ArrowError> {
-    if !verdicts
-        .iter()
-        .any(|verdict| matches!(verdict, Verdict::Reject(Some(_))))
-    {
+    if !verdicts.iter().any(|verdict| matches!(verdict, Verdict::Reject(Some(_)))) {
         return Ok(batch.clone());
     }
     let lost = |row: usize| match &verdicts[row] {
         Verdict::Reject(reject) => reject.as_ref(),
         _ => None,
     };
-    let codes = batch
-        .column_by_name(CODE)
-        .expect("segments have every column");
+    let codes = batch.column_by_name(CODE).expect("segments have every column");
     let codes = codes.as_primitive::<Int32Type>();
     let codes: Int32Array = (0..batch.num_rows())
         .map(|row| {
@@ -203,15 +180,9 @@ fn with_verdicts(
         Ok(())
     };
     replace(CODE, Arc::new(codes))?;
-    replace(
-        REASON,
-        text(REASON, &|reject| reject.code.entry().name.to_owned()),
-    )?;
+    replace(REASON, text(REASON, &|reject| reject.code.entry().name.to_owned()))?;
     replace(DETAIL, text(DETAIL, &|reject| reject.detail.clone()))?;
-    replace(
-        REMEDY,
-        text(REMEDY, &|reject| reject.code.entry().remedy.to_owned()),
-    )?;
+    replace(REMEDY, text(REMEDY, &|reject| reject.code.entry().remedy.to_owned()))?;
     RecordBatch::try_new(batch.schema(), columns)
 }
 
@@ -239,15 +210,10 @@ impl Sink {
         let all = segment_schema(schema);
         let parquet = folder.join(format!("{stem}.parquet"));
         let temporary = temporary_name(&parquet);
-        let projection: Vec<usize> = columns
-            .iter()
-            .filter_map(|column| all.index_of(&column.name).ok())
-            .collect();
+        let projection: Vec<usize> =
+            columns.iter().filter_map(|column| all.index_of(&column.name).ok()).collect();
         let notes = provenance.entries.iter().map(|(keyword, value, _)| {
-            (
-                format!("starmill.{}", keyword.to_lowercase()),
-                value.clone(),
-            )
+            (format!("starmill.{}", keyword.to_lowercase()), value.clone())
         });
         let schema = all
             .project(&projection)
@@ -258,16 +224,7 @@ impl Sink {
             .map_err(CatalogueError::parquet(&parquet))?;
         let widths = TextWidths::new(&columns);
         let fits = folder.join(format!("{stem}.fits"));
-        Ok(Self {
-            columns,
-            projection,
-            parquet,
-            fits,
-            writer,
-            widths,
-            extname: stem,
-            count: 0,
-        })
+        Ok(Self { columns, projection, parquet, fits, writer, widths, extname: stem, count: 0 })
     }
 
     fn write(
@@ -276,27 +233,20 @@ impl Sink {
         verdicts: &[Verdict],
         wanted: impl Fn(&Verdict) -> bool,
     ) -> Result<(), CatalogueError> {
-        let mask: BooleanArray = verdicts
-            .iter()
-            .map(|verdict| Some(wanted(verdict)))
-            .collect();
+        let mask: BooleanArray = verdicts.iter().map(|verdict| Some(wanted(verdict))).collect();
         let batch = batch
             .project(&self.projection)
             .and_then(|batch| filter_record_batch(&batch, &mask))
             .map_err(CatalogueError::parquet(&self.parquet))?;
         self.widths.observe(&batch);
         self.count += batch.num_rows() as u64;
-        self.writer
-            .write(&batch)
-            .map_err(CatalogueError::parquet(&self.parquet))
+        self.writer.write(&batch).map_err(CatalogueError::parquet(&self.parquet))
     }
 
     /// Closes Parquet, writes FITS from it, and gives both their names.
     fn publish(self, provenance: &Provenance) -> Result<(), CatalogueError> {
         let temporary = temporary_name(&self.parquet);
-        self.writer
-            .close()
-            .map_err(CatalogueError::parquet(&self.parquet))?;
+        self.writer.close().map_err(CatalogueError::parquet(&self.parquet))?;
         let file = File::open(&temporary).map_err(CatalogueError::io(&temporary))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
             .and_then(|builder| builder.with_batch_size(ROW_GROUP).build())

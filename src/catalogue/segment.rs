@@ -36,16 +36,11 @@ pub fn write_segment(
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(writer_properties()))
         .map_err(CatalogueError::parquet(&path))?;
-    writer
-        .write(&batch)
-        .map_err(CatalogueError::parquet(&path))?;
+    writer.write(&batch).map_err(CatalogueError::parquet(&path))?;
     writer.close().map_err(CatalogueError::parquet(&path))?;
     File::create(&temporary)
         .and_then(|mut file| std::io::Write::write_all(&mut file, &bytes))
         .map_err(CatalogueError::io(&temporary))?;
     publish(&temporary, &path)?;
-    Ok(Segment {
-        name,
-        digest: Digest::of(&bytes),
-    })
+    Ok(Segment { name, digest: Digest::of(&bytes) })
 }

@@ -71,19 +71,10 @@ impl Store {
         let found = ledger.note("model")?.unwrap_or_default();
         if found != model_id {
             let (folder, wanted) = (folder.to_owned(), model_id.to_owned());
-            return Err(StoreError::OtherModel {
-                folder,
-                found,
-                wanted,
-            });
+            return Err(StoreError::OtherModel { folder, found, wanted });
         }
-        let mut store = Self {
-            folder: folder.to_owned(),
-            schema,
-            ledger,
-            next_segment: 1,
-            _lock: lock,
-        };
+        let mut store =
+            Self { folder: folder.to_owned(), schema, ledger, next_segment: 1, _lock: lock };
         store.recover()?;
         Ok(store)
     }
@@ -108,11 +99,7 @@ impl Store {
         let segment = write_segment(&folder, name, &self.schema, outcomes)?;
         self.next_segment += 1;
         self.ledger.commit(&segment, inputs)?;
-        tracing::debug!(
-            segment = segment.name,
-            spectra = outcomes.len(),
-            "committed segment"
-        );
+        tracing::debug!(segment = segment.name, spectra = outcomes.len(), "committed segment");
         Ok(())
     }
 
@@ -123,22 +110,10 @@ impl Store {
     pub fn seal(&self, provenance: &Provenance) -> Result<Counts, StoreError> {
         let folder = self.folder.join(SEGMENTS);
         let segments = self.ledger.segments()?;
-        let paths = segments
-            .into_iter()
-            .map(|segment| folder.join(segment.name))
-            .collect();
+        let paths = segments.into_iter().map(|segment| folder.join(segment.name)).collect();
         let (_, spectra) = self.ledger.totals()?;
-        let expected = Expected {
-            spectra,
-            superseded: self.ledger.superseded()?,
-        };
-        Ok(seal(
-            &self.folder,
-            paths,
-            &self.schema,
-            provenance,
-            &expected,
-        )?)
+        let expected = Expected { spectra, superseded: self.ledger.superseded()? };
+        Ok(seal(&self.folder, paths, &self.schema, provenance, &expected)?)
     }
 
     fn recover(&mut self) -> Result<(), StoreError> {

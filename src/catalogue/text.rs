@@ -72,18 +72,10 @@ pub fn show(folder: &Path, rows: usize) -> Result<Shown, CatalogueError> {
             table.push(shown.iter().map(name).collect());
         }
         for row in 0..batch.num_rows() {
-            table.push(
-                shown
-                    .iter()
-                    .map(|&column| cell(&batch, column, row))
-                    .collect(),
-            );
+            table.push(shown.iter().map(|&column| cell(&batch, column, row)).collect());
         }
     }
-    Ok(Shown {
-        lines: align(&table),
-        total,
-    })
+    Ok(Shown { lines: align(&table), total })
 }
 
 fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
@@ -107,24 +99,13 @@ fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
 }
 
 fn number(value: f64) -> String {
-    if value.abs() >= 1000.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{value:.2}")
-    }
+    if value.abs() >= 1000.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
 fn flag_names(flags: i32) -> String {
-    let names: Vec<_> = BITS
-        .iter()
-        .filter(|bit| flags >> bit.bit & 1 == 1)
-        .map(|bit| bit.name)
-        .collect();
-    if names.is_empty() {
-        "-".into()
-    } else {
-        names.join("+")
-    }
+    let names: Vec<_> =
+        BITS.iter().filter(|bit| flags >> bit.bit & 1 == 1).map(|bit| bit.name).collect();
+    if names.is_empty() { "-".into() } else { names.join("+") }
 }
 
 fn align(table: &[Vec<String>]) -> Vec<String> {
@@ -132,10 +113,7 @@ fn align(table: &[Vec<String>]) -> Vec<String> {
     let width = |column: usize| table.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:>width$}"));
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}"));
         cells.collect::<Vec<_>>().join("  ")
     };
     table.iter().map(line).collect()

@@ -1,6 +1,6 @@
 //! `starmill bench`: one stage alone, for `ops/bench.sh` and for the curious.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::catalogue::{Store, path_text};
 use crate::cli::{BenchArgs, BenchStage};
 use crate::config::Config;
 use crate::fits::Fits;
-use crate::input::{Contents, Digest, Found, Limits, Listing, inflate, read_file};
+use crate::input::{Digest, Found, Limits, Listing, Reader};
 use crate::ledger::Input;
 use crate::outcome::{Identity, Item, Origin, Outcome, SourceFile};
 use crate::prep::Prepared;
@@ -37,31 +37,30 @@ pub(super) fn bench(config: &Config, args: &BenchArgs) -> anyhow::Result<Exit> {
         })
         .take(MOST_HELD)
         .collect();
-    ensure!(
-        !files.is_empty(),
-        "no files found; name FITS files or a folder of them"
-    );
+    ensure!(!files.is_empty(), "no files found; name FITS files or a folder of them");
     ensure!(args.workers >= 1, "--workers must be at least 1");
     let limits = config.limits();
     let (items, wall) = match args.stage {
         BenchStage::Inflate => bench_inflate(&files, limits, args.workers)?,
-        BenchStage::Read => {
-            let begin = Instant::now();
-            parallel(args.workers, files.len(), |index| {
-                read_spectra(&files[index], limits)
-                    .map(drop)
-                    .map_err(|reject| failed(&files[index], &reject))
-            })?;
-            (files.len(), begin.elapsed())
-        }
+        BenchStage::Read => repeat(
+            args.workers,
+            files.len(),
+            || Reader::new(limits),
+            |reader, index| read_spectra(reader, &files[index]).map(drop),
+        )?,
         BenchStage::Prepare => {
             let ready = Ready::open(config, &args.model)?;
             let spectra = read_all(&files, limits)?;
-            repeat(args.workers, spectra.len(), |index| {
-                // A reject is work done as well.
-                std::hint::black_box(ready.recipe.prepare(&spectra[index]).is_ok());
-                Ok(())
-            })?
+            repeat(
+                args.workers,
+                spectra.len(),
+                || (),
+                |(), index| {
+                    // A reject is work done as well.
+                    std::hint::black_box(ready.recipe.prepare(&spectra[index]).is_ok());
+                    Ok(())
+                },
+            )?
         }
         BenchStage::Infer => bench_infer(config, args, &read_all(&files, limits)?)?,
         BenchStage::Write => bench_write(config, args, &files)?,
@@ -80,48 +79,49 @@ pub(super) fn bench(config: &Config, args: &BenchArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Calls `work` for every index from `workers` threads.
-fn parallel(
+/// Calls `work` for every index from `workers` threads, each with a state of its own.
+fn parallel<S>(
     workers: usize,
     count: usize,
-    work: impl Fn(usize) -> anyhow::Result<()> + Sync,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize) -> anyhow::Result<()> + Sync,
 ) -> anyhow::Result<()> {
     let next = AtomicUsize::new(0);
     let worker = || -> anyhow::Result<()> {
+        let mut state = state();
         loop {
             match next.fetch_add(1, Relaxed) {
-                index if index < count => work(index)?,
+                index if index < count => work(&mut state, index)?,
                 _ => return Ok(()),
             }
         }
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| match thread.join() {
-                Ok(result) => result,
-                Err(_) => bail!("a bench thread panicked"),
-            })
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(_) => bail!("a bench thread panicked"),
+        })
     })
 }
 
 /// Goes over all indices again and again for at least [`LEAST`]; returns items and time.
-fn repeat(
+fn repeat<S>(
     workers: usize,
     count: usize,
-    work: impl Fn(usize) -> anyhow::Result<()> + Sync,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize) -> anyhow::Result<()> + Sync,
 ) -> anyhow::Result<(usize, Duration)> {
     let begin = Instant::now();
     let mut items = 0;
     while items == 0 || begin.elapsed() < LEAST {
-        parallel(workers, count, &work)?;
+        parallel(workers, count, &state, &work)?;
         items += count;
     }
     Ok((items, begin.elapsed()))
 }
 
-fn failed(path: &std::path::Path, reject: &Reject) -> anyhow::Error {
+fn failed(path: &Path, reject: &Reject) -> anyhow::Error {
     anyhow::anyhow!("{}: {reject}", path.display())
 }
 
@@ -130,56 +130,50 @@ fn bench_inflate(
     limits: Limits,
     workers: usize,
 ) -> anyhow::Result<(usize, Duration)> {
+    let mut reader = Reader::new(limits);
     let raw: Vec<Vec<u8>> = files
         .iter()
-        .map(|path| {
-            read_file(path, limits)
-                .map(|contents| contents.raw)
-                .map_err(|r| failed(path, &r))
+        .map(|path| match reader.read(path) {
+            Ok(_) => Ok(reader.raw().to_vec()),
+            Err(reject) => Err(failed(path, &reject)),
         })
         .collect::<Result<_, _>>()?;
-    ensure!(
-        raw.iter().all(|raw| raw.starts_with(&[0x1f, 0x8b])),
-        "inflate needs .gz files"
-    );
-    repeat(workers, raw.len(), |index| {
+    ensure!(raw.iter().all(|raw| raw.starts_with(&[0x1f, 0x8b])), "inflate needs .gz files");
+    let inflater = || (libdeflater::Decompressor::new(), Vec::new());
+    repeat(workers, raw.len(), inflater, |(inflater, inflated), index| {
         let raw = &raw[index];
         let size = raw.last_chunk().map_or(0, |size| u32::from_le_bytes(*size)) as usize;
-        let mut inflated = vec![0; size];
-        libdeflater::Decompressor::new()
-            .gzip_decompress(raw, &mut inflated)
+        inflated.resize(size, 0);
+        inflater
+            .gzip_decompress(raw, inflated)
             .with_context(|| format!("{}", files[index].display()))?;
         std::hint::black_box(&inflated);
         Ok(())
     })
 }
 
-fn read_spectra(path: &std::path::Path, limits: Limits) -> Result<(Digest, Vec<Spectrum>), Reject> {
-    let Contents { raw, digest } = read_file(path, limits)?;
-    let bytes = inflate(raw, limits)?;
-    let fits = Fits::parse(&bytes)?;
-    let layout = survey::detect(&fits)?;
-    let spectra = (0..layout.count(&fits)).map(|index| layout.read(&fits, index));
-    Ok((digest, spectra.collect::<Result<_, _>>()?))
+fn read_spectra(reader: &mut Reader, path: &Path) -> anyhow::Result<(Digest, Vec<Spectrum>)> {
+    let mut read = || -> Result<_, Reject> {
+        let digest = reader.read(path)?;
+        let fits = Fits::parse(reader.inflate()?)?;
+        let layout = survey::detect(&fits)?;
+        let spectra = (0..layout.count(&fits)).map(|index| layout.read(&fits, index));
+        Ok((digest, spectra.collect::<Result<_, _>>()?))
+    };
+    read().map_err(|reject| failed(path, &reject))
 }
 
 fn read_all(files: &[PathBuf], limits: Limits) -> anyhow::Result<Vec<Spectrum>> {
+    let mut reader = Reader::new(limits);
     let mut spectra = Vec::new();
     for path in files {
-        spectra.extend(
-            read_spectra(path, limits)
-                .map_err(|reject| failed(path, &reject))?
-                .1,
-        );
+        spectra.extend(read_spectra(&mut reader, path)?.1);
     }
     Ok(spectra)
 }
 
 fn prepared(ready: &Ready, spectra: &[Spectrum]) -> anyhow::Result<Vec<Prepared>> {
-    let prepared: Vec<_> = spectra
-        .iter()
-        .filter_map(|s| ready.recipe.prepare(s).ok())
-        .collect();
+    let prepared: Vec<_> = spectra.iter().filter_map(|s| ready.recipe.prepare(s).ok()).collect();
     ensure!(!prepared.is_empty(), "the recipe rejects every spectrum");
     Ok(prepared)
 }
@@ -193,27 +187,29 @@ fn bench_infer(
     let prepared = prepared(&ready, spectra)?;
     let runtime = load_runtime(config)?;
     let batch = config.infer.batch;
-    let inputs = Array2::from_shape_fn(
-        (batch, ready.model.manifest.input.pixels),
-        |(row, pixel)| prepared[row % prepared.len()].input[pixel],
-    );
+    let inputs =
+        Array2::from_shape_fn((batch, ready.model.manifest.input.pixels), |(row, pixel)| {
+            prepared[row % prepared.len()].input[pixel]
+        });
     let runs = AtomicUsize::new(0);
     let begin = Instant::now();
     // One session a worker, as in the flow.
-    parallel(args.workers, args.workers, |_| {
-        let mut engine = ready.engine(runtime, config)?;
-        let begin = Instant::now();
-        while begin.elapsed() < LEAST {
-            std::hint::black_box(engine.run(inputs.view())?);
-            runs.fetch_add(1, Relaxed);
-        }
-        Ok(())
-    })?;
+    parallel(
+        args.workers,
+        args.workers,
+        || (),
+        |(), _| {
+            let mut engine = ready.engine(runtime, config)?;
+            let begin = Instant::now();
+            while begin.elapsed() < LEAST {
+                std::hint::black_box(engine.run(inputs.view())?);
+                runs.fetch_add(1, Relaxed);
+            }
+            Ok(())
+        },
+    )?;
     // Opening sessions is not part of the rate.
-    Ok((
-        runs.into_inner() * batch,
-        begin.elapsed().min(LEAST.max(Duration::from_nanos(1))),
-    ))
+    Ok((runs.into_inner() * batch, begin.elapsed().min(LEAST.max(Duration::from_nanos(1)))))
 }
 
 fn bench_write(
@@ -230,17 +226,11 @@ fn bench_write(
         let inputs: Vec<Input> = outcomes
             .iter()
             .map(|outcome| &outcome.origin.file)
-            .map(|file| Input {
-                digest: file.digest,
-                path: path_text(&file.path),
-                spectra: 1,
-            })
+            .map(|file| Input { digest: file.digest, path: path_text(&file.path), spectra: 1 })
             .collect();
         store.commit(outcomes, &inputs)?;
     }
-    store.seal(&crate::catalogue::Provenance {
-        entries: Vec::new(),
-    })?;
+    store.seal(&crate::catalogue::Provenance { entries: Vec::new() })?;
     let wall = begin.elapsed();
     drop(store);
     std::fs::remove_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
@@ -250,41 +240,26 @@ fn bench_write(
 /// Outcomes as the flow would hand them over, with labels in the middle of their ranges.
 fn outcomes(ready: &Ready, files: &[PathBuf], limits: Limits) -> anyhow::Result<Vec<Outcome>> {
     let middle: Vec<f32> = {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "labels are single precision"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "labels are single precision")]
         let middle = |[low, high]: &[f64; 2]| (0.5 * (low + high)) as f32;
         ready.labels.valid.iter().map(middle).collect()
     };
     let mut outcomes = Vec::new();
+    let mut reader = Reader::new(limits);
     for path in files {
-        let (digest, spectra) =
-            read_spectra(path, limits).map_err(|reject| failed(path, &reject))?;
+        let (digest, spectra) = read_spectra(&mut reader, path)?;
         let Some(spectrum) = spectra.first() else {
             continue;
         };
-        let file = SourceFile {
-            sequence: outcomes.len() as u64,
-            path: path.clone(),
-            digest,
-            spectra: 1,
-        };
+        let file =
+            SourceFile { sequence: outcomes.len() as u64, path: path.clone(), digest, spectra: 1 };
         let identity = Identity::of(spectrum);
-        let content = ready.recipe.prepare(spectrum).and_then(|prepared| {
-            ready
-                .labels
-                .conclude(&identity, &prepared, &middle, Some(0.5))
-        });
-        let origin = Origin {
-            file: Arc::new(file),
-            index: 0,
-        };
-        outcomes.push(Item {
-            origin,
-            identity: Arc::new(identity),
-            content,
-        });
+        let content = ready
+            .recipe
+            .prepare(spectrum)
+            .and_then(|prepared| ready.labels.conclude(&identity, &prepared, &middle, Some(0.5)));
+        let origin = Origin { file: Arc::new(file), index: 0 };
+        outcomes.push(Item { origin, identity: Arc::new(identity), content });
     }
     Ok(outcomes)
 }

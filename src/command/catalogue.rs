@@ -24,11 +24,7 @@ pub(super) fn catalogue(config: &Config, command: CatalogueCommand) -> anyhow::R
                 print!("{}", glossary(&schema));
             } else {
                 for column in schema.rows() {
-                    let unit = if column.unit.is_empty() {
-                        "-"
-                    } else {
-                        &column.unit
-                    };
+                    let unit = if column.unit.is_empty() { "-" } else { &column.unit };
                     println!(
                         "{:<14} {:<8} {unit:<4} {}",
                         column.name,

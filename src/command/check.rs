@@ -7,11 +7,8 @@ use crate::setup::{Ready, load_runtime, models_dir};
 /// Looks at everything that a run needs, and says all that is wrong, not only the first.
 pub(super) fn check(config: &Config) -> anyhow::Result<Exit> {
     println!("configuration  ok");
-    let device: starmill_onnx::Device = config
-        .onnx
-        .device
-        .parse()
-        .map_err(crate::setup::SetupError::Device)?;
+    let device: starmill_onnx::Device =
+        config.onnx.device.parse().map_err(crate::setup::SetupError::Device)?;
     let mut exit = Exit::Success;
     let mut say = |what: &str, result: Result<String, String>| match result {
         Ok(detail) => println!("{what:<14} ok: {detail}"),
@@ -24,18 +21,13 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Exit> {
     say(
         "library",
         match &runtime {
-            Ok(runtime) => Ok(format!(
-                "ONNX Runtime {} from {}",
-                runtime.version(),
-                runtime.path().display()
-            )),
+            Ok(runtime) => {
+                Ok(format!("ONNX Runtime {} from {}", runtime.version(), runtime.path().display()))
+            }
             Err(error) => Err(error.to_string()),
         },
     );
-    match models_dir(config)
-        .map_err(|error| error.to_string())
-        .and_then(|dir| names(&dir))
-    {
+    match models_dir(config).map_err(|error| error.to_string()).and_then(|dir| names(&dir)) {
         Err(problem) => say("models", Err(problem)),
         Ok(names) => {
             for name in names {
@@ -45,10 +37,9 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Exit> {
                         .engine(runtime, config)
                         .map(|engine| format!("{} runs on {}", ready.id(), engine.provider()))
                         .map_err(|error| error.to_string()),
-                    Err(_) => Ok(format!(
-                        "{}, files sound, not run without the library",
-                        ready.id()
-                    )),
+                    Err(_) => {
+                        Ok(format!("{}, files sound, not run without the library", ready.id()))
+                    }
                 });
                 say(&format!("model {name}"), opened);
             }
@@ -61,30 +52,18 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Exit> {
         workers_or_cores(config.prepare.workers),
         workers_or_cores(config.infer.workers)
     );
-    let queues = [&config.read, &config.prepare]
-        .map(|stage| stage.queue_bytes)
-        .iter()
-        .sum::<usize>()
-        + config.list.queue_bytes
-        + config.infer.queue_bytes;
-    println!(
-        "queues         at most {:.0} MiB",
-        queues as f64 / f64::from(1 << 20)
-    );
+    let queues =
+        [&config.read, &config.prepare].map(|stage| stage.queue_bytes).iter().sum::<usize>()
+            + config.list.queue_bytes
+            + config.infer.queue_bytes;
+    println!("queues         at most {:.0} MiB", queues as f64 / f64::from(1 << 20));
     Ok(exit)
 }
 
 fn names(dir: &std::path::Path) -> Result<Vec<String>, String> {
     let models = starmill_onnx::list(dir).map_err(|error| error.to_string())?;
     let folder = |model: &starmill_onnx::Model| {
-        model
-            .dir
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default()
+        model.dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     };
-    models
-        .iter()
-        .map(|model| model.as_ref().map(folder).map_err(ToString::to_string))
-        .collect()
+    models.iter().map(|model| model.as_ref().map(folder).map_err(ToString::to_string)).collect()
 }

@@ -15,12 +15,7 @@ pub(super) fn config() -> Exit {
 }
 
 pub(super) fn completions(shell: Shell) -> Exit {
-    clap_complete::generate(
-        shell,
-        &mut Cli::command(),
-        "starmill",
-        &mut std::io::stdout(),
-    );
+    clap_complete::generate(shell, &mut Cli::command(), "starmill", &mut std::io::stdout());
     Exit::Success
 }
 

@@ -6,7 +6,7 @@ use super::Exit;
 use crate::cli::InspectArgs;
 use crate::config::Config;
 use crate::fits::{Fits, Value};
-use crate::input::{inflate, read_file};
+use crate::input::Reader;
 use crate::outcome::{Estimate, Identity};
 use crate::plot;
 use crate::reject::Reject;
@@ -15,19 +15,18 @@ use crate::spectrum::Spectrum;
 use crate::survey::LAYOUTS;
 
 pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exit> {
-    let limits = config.limits();
-    let read = read_file(&args.file, limits)
-        .and_then(|contents| inflate(contents.raw, limits).map(|bytes| (contents.digest, bytes)));
+    let mut reader = Reader::new(config.limits());
     println!("file      {}", args.file.display());
-    let (digest, bytes) = match read {
-        Ok(read) => read,
+    let digest = match reader.read(&args.file) {
+        Ok(digest) => digest,
         Err(reject) => return Ok(rejected(&reject)),
     };
-    println!(
-        "sha256    {digest}\nbytes     {} when inflated",
-        bytes.len()
-    );
-    let fits = match Fits::parse(&bytes) {
+    let bytes = match reader.inflate() {
+        Ok(bytes) => bytes,
+        Err(reject) => return Ok(rejected(&reject)),
+    };
+    println!("sha256    {digest}\nbytes     {} when inflated", bytes.len());
+    let fits = match Fits::parse(bytes) {
         Ok(fits) => fits,
         Err(error) => return Ok(rejected(&error.into())),
     };
@@ -49,35 +48,25 @@ pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exi
     let count = layout.count(&fits);
     println!("spectra   {count}");
     if args.index >= count {
-        anyhow::bail!(
-            "--index {} is beyond the {count} spectra of the file",
-            args.index
-        );
+        anyhow::bail!("--index {} is beyond the {count} spectra of the file", args.index);
     }
     let spectrum = match layout.read(&fits, args.index) {
         Ok(spectrum) => spectrum,
         Err(reject) => return Ok(rejected(&reject)),
     };
     describe_spectrum(&spectrum);
-    let result = args
-        .model
-        .as_ref()
-        .map(|name| estimate(config, name, &spectrum))
-        .transpose()?;
+    let result = args.model.as_ref().map(|name| estimate(config, name, &spectrum)).transpose()?;
     if let Some((ready, result)) = &result {
         describe_result(ready, result);
     }
     if let Some(path) = &args.plot {
         let shown = result.as_ref().and_then(|(ready, result)| {
-            result
-                .as_ref()
-                .ok()
-                .map(|(prepared, estimate)| plot::Result {
-                    model: ready.id(),
-                    grid: ready.recipe.grid(),
-                    input: prepared,
-                    labels: label_lines(ready, estimate),
-                })
+            result.as_ref().ok().map(|(prepared, estimate)| plot::Result {
+                model: ready.id(),
+                grid: ready.recipe.grid(),
+                input: prepared,
+                labels: label_lines(ready, estimate),
+            })
         });
         plot::spectrum(path, &spectrum, shown.as_ref())?;
         println!("plot      {}", path.display());
@@ -94,15 +83,8 @@ fn rejected(reject: &Reject) -> Exit {
 fn describe_structure(fits: &Fits) {
     for hdu in &fits.hdus {
         let name = hdu.header.text("EXTNAME").unwrap_or_else(|| "-".into());
-        let kind = hdu
-            .header
-            .text("XTENSION")
-            .unwrap_or_else(|| "PRIMARY".into());
-        print!(
-            "HDU {:<5} {kind:<9} {name:<12} {} bytes",
-            hdu.number,
-            hdu.data.len()
-        );
+        let kind = hdu.header.text("XTENSION").unwrap_or_else(|| "PRIMARY".into());
+        print!("HDU {:<5} {kind:<9} {name:<12} {} bytes", hdu.number, hdu.data.len());
         if let Ok(table) = hdu.table() {
             let column =
                 |c: &crate::fits::Column| format!("{} {}{}", c.name, c.repeat, char::from(c.kind));
@@ -113,11 +95,8 @@ fn describe_structure(fits: &Fits) {
         }
         println!();
     }
-    if let Some((_, Value::Text(rows))) = fits
-        .primary()
-        .header
-        .entries()
-        .find(|(key, _)| key == "EXTEN0")
+    if let Some((_, Value::Text(rows))) =
+        fits.primary().header.entries().find(|(key, _)| key == "EXTEN0")
     {
         println!("          rows are said to be: {rows}");
     }
@@ -127,9 +106,7 @@ fn describe_spectrum(spectrum: &Spectrum) {
     let (wave, meta) = (spectrum.wave(), &spectrum.meta);
     println!(
         "name      {}",
-        spectrum
-            .name()
-            .unwrap_or_else(|| "the header names no observation".into())
+        spectrum.name().unwrap_or_else(|| "the header names no observation".into())
     );
     let shown = |value: Option<String>| value.unwrap_or_else(|| "-".into());
     println!(
@@ -145,12 +122,7 @@ fn describe_spectrum(spectrum: &Spectrum) {
         .map(|(band, snr)| format!("{band} {}", shown(snr.map(|v| format!("{v:.1}")))))
         .collect();
     println!("S/N       {}", snr.join(", "));
-    println!(
-        "pixels    {}, {:.2} to {:.2} A (vacuum)",
-        wave.len(),
-        wave[0],
-        wave[wave.len() - 1]
-    );
+    println!("pixels    {}, {:.2} to {:.2} A (vacuum)", wave.len(), wave[0], wave[wave.len() - 1]);
     let count = |bad: &mut dyn Iterator<Item = bool>| bad.filter(|&bad| bad).count();
     println!(
         "masked    {} without ivar, {} by andmask, {} by ormask, {} repaired; fibre mask {}",
@@ -189,24 +161,14 @@ fn estimate(
     let labels = outputs.labels.row(0).to_vec();
     let novelty = outputs.novelty.map(|novelty| novelty[0]);
     let identity = Identity::of(spectrum);
-    let estimate = ready
-        .labels
-        .conclude(&identity, &prepared, &labels, novelty);
+    let estimate = ready.labels.conclude(&identity, &prepared, &labels, novelty);
     Ok((ready, estimate.map(|estimate| (prepared.input, estimate))))
 }
 
 fn label_lines(ready: &Ready, estimate: &Estimate) -> Vec<String> {
     let manifest = &ready.model.manifest;
-    let names = manifest
-        .labels
-        .iter()
-        .map(|label| (&label.name, &label.unit));
-    let names = names.chain(
-        manifest
-            .derived
-            .iter()
-            .map(|derived| (&derived.name, &derived.unit)),
-    );
+    let names = manifest.labels.iter().map(|label| (&label.name, &label.unit));
+    let names = names.chain(manifest.derived.iter().map(|derived| (&derived.name, &derived.unit)));
     let line = |((name, unit), value): ((&String, &String), &f32)| {
         if value.abs() >= 100.0 {
             format!("{name} = {value:.0} {unit}")

@@ -1,9 +1,6 @@
 //! The subcommands. Each prints what a person asked for and returns how it ended.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "printing is what these commands are for"
-)]
+#![expect(clippy::print_stdout, reason = "printing is what these commands are for")]
 
 mod bench;
 mod catalogue;
@@ -42,9 +39,8 @@ impl From<Exit> for ExitCode {
 /// Runs a parsed command line.
 pub fn dispatch(cli: Cli) -> Exit {
     let progress = Progress::default();
-    let result = Config::load(cli.config.as_deref())
-        .map_err(anyhow::Error::from)
-        .and_then(|mut config| {
+    let result =
+        Config::load(cli.config.as_deref()).map_err(anyhow::Error::from).and_then(|mut config| {
             config.log.format = cli.log_format.unwrap_or(config.log.format);
             telemetry::init(&config.log, &progress).map_err(|error| ConfigError::Value {
                 key: "log.level",
@@ -89,17 +85,10 @@ fn choose_device(config: &mut Config, device: Option<String>) {
 fn exit_of(error: &anyhow::Error) -> Exit {
     let setup = error.downcast_ref::<SetupError>();
     let bad_config = error.is::<ConfigError>() || matches!(setup, Some(SetupError::Device(_)));
-    if bad_config {
-        Exit::Config
-    } else {
-        Exit::Failure
-    }
+    if bad_config { Exit::Config } else { Exit::Failure }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the last word of a program that could not run"
-)]
+#[expect(clippy::print_stderr, reason = "the last word of a program that could not run")]
 fn complain(error: &anyhow::Error) {
     eprintln!("starmill: {error:#}");
 }

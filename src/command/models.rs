@@ -21,9 +21,7 @@ pub(super) fn models(mut config: Config, command: ModelsCommand) -> anyhow::Resu
                     .map(|model| model.map(|model| model.manifest.name))
                     .collect::<Result<_, _>>()?,
             };
-            names
-                .iter()
-                .try_fold(Exit::Success, |_, name| verify(&config, name))
+            names.iter().try_fold(Exit::Success, |_, name| verify(&config, name))
         }
     }
 }
@@ -34,10 +32,7 @@ fn list(config: &Config) -> anyhow::Result<Exit> {
         match model {
             Ok(Model { manifest, .. }) => {
                 let surveys = manifest.surveys.join(", ");
-                println!(
-                    "{} {}  {surveys}  {}",
-                    manifest.name, manifest.version, manifest.title
-                );
+                println!("{} {}  {surveys}  {}", manifest.name, manifest.version, manifest.title);
             }
             Err(error) => {
                 println!("broken: {error}");
@@ -71,37 +66,24 @@ fn show(ready: &Ready) -> Exit {
     println!("\nrecipe");
     for (number, step) in (1..).zip(&manifest.recipe) {
         let parameters = step.iter().filter(|(key, _)| key.as_str() != "step");
-        let parameters: Vec<_> = parameters
-            .map(|(key, value)| format!("{key} = {value}"))
-            .collect();
-        let name = step
-            .get("step")
-            .and_then(toml::Value::as_str)
-            .unwrap_or("?");
+        let parameters: Vec<_> =
+            parameters.map(|(key, value)| format!("{key} = {value}")).collect();
+        let name = step.get("step").and_then(toml::Value::as_str).unwrap_or("?");
         println!("  {number}. {name}  {}", parameters.join(", "));
     }
     println!("\nlabels");
     for label in &manifest.labels {
         let [low, high] = label.valid;
-        println!(
-            "  {:<8} {:<4} {low} to {high}  {}",
-            label.name, label.unit, label.description
-        );
+        println!("  {:<8} {:<4} {low} to {high}  {}", label.name, label.unit, label.description);
     }
     for derived in &manifest.derived {
-        println!(
-            "  {:<8} {:<4} {}",
-            derived.name, derived.unit, derived.description
-        );
+        println!("  {:<8} {:<4} {}", derived.name, derived.unit, derived.description);
     }
     println!("\norigin");
     for (key, value) in &manifest.provenance {
         println!("  {key}: {value}");
     }
-    println!(
-        "\ncard         {}",
-        ready.model.dir.join(&manifest.files.card.path).display()
-    );
+    println!("\ncard         {}", ready.model.dir.join(&manifest.files.card.path).display());
     Exit::Success
 }
 

@@ -14,18 +14,8 @@ use crate::setup::Ready;
 use crate::telemetry::{Progress, statistics};
 
 pub(super) fn run(config: &Config, args: RunArgs, progress: &Progress) -> anyhow::Result<Exit> {
-    let RunArgs {
-        model,
-        out,
-        stats,
-        paths,
-        ..
-    } = args;
-    let job = Job {
-        model: Ready::open(config, &model)?,
-        paths,
-        out: out.clone(),
-    };
+    let RunArgs { model, out, stats, paths, .. } = args;
+    let job = Job { model: Ready::open(config, &model)?, paths, out: out.clone() };
     let report = pipeline::run(config, job, |_, counters| {
         progress.start(Arc::clone(&counters));
     })?;
@@ -51,13 +41,6 @@ fn conclude(report: &RunReport, out: &Path) -> Exit {
             println!("{}", out.join(format!("{stem}.{ending}")).display());
         }
     }
-    println!(
-        "rows={} rejects={} files={}",
-        counts.rows, counts.rejects, report.files
-    );
-    if counts.rejects > 0 {
-        Exit::Rejects
-    } else {
-        Exit::Success
-    }
+    println!("rows={} rejects={} files={}", counts.rows, counts.rejects, report.files);
+    if counts.rejects > 0 { Exit::Rejects } else { Exit::Success }
 }

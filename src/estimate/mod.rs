@@ -37,14 +37,8 @@ impl PointLabels {
         let mut quality = prepared.quality;
         let outside =
             |(label, [low, high]): (&f32, &[f64; 2])| !(*low..=*high).contains(&f64::from(*label));
-        quality.set_if(
-            labels.iter().zip(&self.valid).any(outside),
-            Quality::LABEL_RANGE,
-        );
-        quality.set_if(
-            novelty.is_some_and(|novelty| novelty > 1.0),
-            Quality::EXTRAPOLATION,
-        );
+        quality.set_if(labels.iter().zip(&self.valid).any(outside), Quality::LABEL_RANGE);
+        quality.set_if(novelty.is_some_and(|novelty| novelty > 1.0), Quality::EXTRAPOLATION);
         match identity.meta.snr[1] {
             Some(snr_g) => quality.set_if(f64::from(snr_g) < self.min_snr_g, Quality::LOW_SNR),
             None => quality.set_if(true, Quality::SNR_UNKNOWN),
@@ -78,11 +72,7 @@ mod tests {
             class: Some(class.into()),
             ..Meta::default()
         };
-        Identity {
-            name: Some("a".into()),
-            survey: Some("lamost-lrs"),
-            meta,
-        }
+        Identity { name: Some("a".into()), survey: Some("lamost-lrs"), meta }
     }
 
     fn conclude(identity: &Identity, labels: [f32; 2], novelty: f32) -> Result<Estimate, Reject> {
@@ -104,9 +94,7 @@ mod tests {
     #[test]
     fn each_finding_sets_its_bit() {
         let check = |snr, class, labels, novelty, expected| {
-            let quality = conclude(&identity(snr, class), labels, novelty)
-                .unwrap()
-                .quality;
+            let quality = conclude(&identity(snr, class), labels, novelty).unwrap().quality;
             assert_eq!(quality, expected);
         };
         let star = [5000.0, 0.0];

@@ -33,20 +33,12 @@ impl<'a> Header<'a> {
             .position(|card| card.starts_with(b"END     "))
             .ok_or(FitsError::NoEnd { hdu })?;
         let offset = ((end + 1) * CARD).div_ceil(BLOCK) * BLOCK;
-        Ok((
-            Self {
-                cards: &cards[..end],
-            },
-            offset,
-        ))
+        Ok((Self { cards: &cards[..end] }, offset))
     }
 
     /// Bytes of data that the mandatory keywords declare (FITS Standard 4.0, equation 2).
     pub(super) fn data_bytes(&self, hdu: usize) -> Result<u64, FitsError> {
-        let invalid = |keyword: &str| FitsError::Keyword {
-            hdu,
-            keyword: keyword.into(),
-        };
+        let invalid = |keyword: &str| FitsError::Keyword { hdu, keyword: keyword.into() };
         let natural = |keyword: &str| {
             self.integer(keyword)
                 .and_then(|n| u64::try_from(n).ok())
@@ -67,16 +59,10 @@ impl<'a> Header<'a> {
         let mut elements: u64 = 1;
         for axis in 1..=axes {
             let keyword = format!("NAXIS{axis}");
-            elements = elements
-                .checked_mul(natural(&keyword)?)
-                .ok_or_else(|| invalid(&keyword))?;
+            elements = elements.checked_mul(natural(&keyword)?).ok_or_else(|| invalid(&keyword))?;
         }
         let optional = |keyword: &str, default| {
-            if self.find(keyword).is_some() {
-                natural(keyword)
-            } else {
-                Ok(default)
-            }
+            if self.find(keyword).is_some() { natural(keyword) } else { Ok(default) }
         };
         let groups = optional("GCOUNT", 1)?;
         elements
@@ -88,12 +74,8 @@ impl<'a> Header<'a> {
 
     fn find(&self, keyword: &str) -> Option<&'a [u8; CARD]> {
         let mut padded = [b' '; 8];
-        padded
-            .get_mut(..keyword.len())?
-            .copy_from_slice(keyword.as_bytes());
-        self.cards
-            .iter()
-            .find(|card| card[..8] == padded && card[8] == b'=')
+        padded.get_mut(..keyword.len())?.copy_from_slice(keyword.as_bytes());
+        self.cards.iter().find(|card| card[..8] == padded && card[8] == b'=')
     }
 
     /// The value of a keyword; `None` if it is absent, blank or cannot be read.
@@ -103,23 +85,17 @@ impl<'a> Header<'a> {
 
     /// All keywords with their values, in file order; for people to read.
     pub fn entries(&self) -> impl Iterator<Item = (String, Value)> + 'a {
-        self.cards
-            .iter()
-            .filter(|card| card[8] == b'=')
-            .filter_map(|card| {
-                let keyword = std::str::from_utf8(&card[..8]).ok()?.trim_end().to_owned();
-                Some((keyword, parse_value(&card[10..])?))
-            })
+        self.cards.iter().filter(|card| card[8] == b'=').filter_map(|card| {
+            let keyword = std::str::from_utf8(&card[..8]).ok()?.trim_end().to_owned();
+            Some((keyword, parse_value(&card[10..])?))
+        })
     }
 
     /// An integer; also one written as a whole float or inside a string.
     pub fn integer(&self, keyword: &str) -> Option<i64> {
         match self.value(keyword)? {
             Value::Integer(n) => Some(n),
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "checked to be whole and in range"
-            )]
+            #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and in range")]
             Value::Float(x) if x.fract() == 0.0 && x.abs() < 9e15 => Some(x as i64),
             Value::Text(text) => text.trim().parse().ok(),
             _ => None,
@@ -151,10 +127,7 @@ fn parse_value(field: &[u8]) -> Option<Value> {
     if let Some(quoted) = field.strip_prefix(b"'") {
         return Some(Value::Text(parse_quoted(quoted)));
     }
-    let end = field
-        .iter()
-        .position(|&byte| byte == b'/')
-        .unwrap_or(field.len());
+    let end = field.iter().position(|&byte| byte == b'/').unwrap_or(field.len());
     let token = std::str::from_utf8(field[..end].trim_ascii()).ok()?;
     match token {
         "" => None,
@@ -163,11 +136,7 @@ fn parse_value(field: &[u8]) -> Option<Value> {
         number => match number.parse() {
             Ok(integer) => Some(Value::Integer(integer)),
             // Fortran writes double precision exponents with a D.
-            Err(_) => number
-                .replace(['D', 'd'], "E")
-                .parse()
-                .ok()
-                .map(Value::Float),
+            Err(_) => number.replace(['D', 'd'], "E").parse().ok().map(Value::Float),
         },
     }
 }
@@ -180,11 +149,7 @@ fn parse_quoted(quoted: &[u8]) -> String {
             break;
         }
         // The standard allows printable ASCII alone; anything else is shown, not trusted.
-        text.push(if (b' '..=b'~').contains(&byte) {
-            char::from(byte)
-        } else {
-            '?'
-        });
+        text.push(if (b' '..=b'~').contains(&byte) { char::from(byte) } else { '?' });
     }
     text.truncate(text.trim_end().len());
     text
@@ -195,11 +160,7 @@ mod tests {
     use super::*;
 
     fn check(field: &str, expected: impl Into<Option<Value>>) {
-        assert_eq!(
-            parse_value(format!("{field:<70}").as_bytes()),
-            expected.into(),
-            "{field:?}"
-        );
+        assert_eq!(parse_value(format!("{field:<70}").as_bytes()), expected.into(), "{field:?}");
     }
 
     #[test]
@@ -207,15 +168,9 @@ mod tests {
         check("                   T / flag", Some(Value::Logical(true)));
         check("                 -32 /", Some(Value::Integer(-32)));
         check("          -1.5D+02 / double", Some(Value::Float(-150.0)));
-        check(
-            "'O''Neill  '         / name",
-            Some(Value::Text("O'Neill".into())),
-        );
+        check("'O''Neill  '         / name", Some(Value::Text("O'Neill".into())));
         check("'a / b'", Some(Value::Text("a / b".into())));
-        check(
-            "'        '           / Reservation",
-            Some(Value::Text(String::new())),
-        );
+        check("'        '           / Reservation", Some(Value::Text(String::new())));
         check("", None);
         check("/ only a comment", None);
         check("'bell \u{7}'", Some(Value::Text("bell ?".into())));
@@ -223,11 +178,8 @@ mod tests {
 
     #[test]
     fn numbers_inside_strings_and_strings_instead_of_numbers() {
-        let mut bytes = format!(
-            "{:<80}{:<80}{:<80}",
-            "SPID    = '7'", "Z       = 'none'", "END"
-        )
-        .into_bytes();
+        let mut bytes =
+            format!("{:<80}{:<80}{:<80}", "SPID    = '7'", "Z       = 'none'", "END").into_bytes();
         bytes.resize(BLOCK, b' ');
         let (header, offset) = Header::parse(&bytes, 0).unwrap();
         assert_eq!(offset, BLOCK);

@@ -109,16 +109,8 @@ impl<'a> Fits<'a> {
             let length = usize::try_from(declared)
                 .ok()
                 .filter(|_| declared <= present)
-                .ok_or(FitsError::Truncated {
-                    hdu: number,
-                    declared,
-                    present,
-                })?;
-            hdus.push(Hdu {
-                number,
-                header,
-                data: &rest[data_offset..data_offset + length],
-            });
+                .ok_or(FitsError::Truncated { hdu: number, declared, present })?;
+            hdus.push(Hdu { number, header, data: &rest[data_offset..data_offset + length] });
             let next = data_offset + length.div_ceil(BLOCK) * BLOCK;
             rest = rest.get(next..).unwrap_or_default();
         }
@@ -132,10 +124,7 @@ impl<'a> Fits<'a> {
 
     /// The first extension of this EXTNAME.
     pub fn named(&self, extname: &str) -> Option<&Hdu<'a>> {
-        self.hdus
-            .iter()
-            .skip(1)
-            .find(|hdu| hdu.header.text("EXTNAME").as_deref() == Some(extname))
+        self.hdus.iter().skip(1).find(|hdu| hdu.header.text("EXTNAME").as_deref() == Some(extname))
     }
 }
 
@@ -145,39 +134,26 @@ impl<'a> Hdu<'a> {
     /// # Errors
     /// [`FitsError::Malformed`] when the HDU is no such image or has no such row.
     pub fn image_row(&self, row: usize) -> Result<Vec<f32>, FitsError> {
-        let (width, height) = self
-            .float_image_shape()
-            .ok_or_else(|| FitsError::Malformed {
-                hdu: self.number,
-                what: "a two-dimensional BITPIX -32 image was expected".into(),
-            })?;
+        let (width, height) = self.float_image_shape().ok_or_else(|| FitsError::Malformed {
+            hdu: self.number,
+            what: "a two-dimensional BITPIX -32 image was expected".into(),
+        })?;
         if row >= height {
             return Err(FitsError::Malformed {
                 hdu: self.number,
                 what: format!("the image has {height} rows, row {} was expected", row + 1),
             });
         }
-        Ok(decode_f32(
-            &self.data[row * width * 4..(row + 1) * width * 4],
-        ))
+        Ok(decode_f32(&self.data[row * width * 4..(row + 1) * width * 4]))
     }
 
     /// Width and height if this HDU is a two-dimensional BITPIX -32 image.
     pub fn float_image_shape(&self) -> Option<(usize, usize)> {
         let is_image = self.header.integer("BITPIX") == Some(-32)
             && self.header.integer("NAXIS") == Some(2)
-            && self
-                .header
-                .text("XTENSION")
-                .is_none_or(|kind| kind == "IMAGE");
-        let axis = |key| {
-            self.header
-                .integer(key)
-                .and_then(|n| usize::try_from(n).ok())
-        };
-        is_image
-            .then(|| Some((axis("NAXIS1")?, axis("NAXIS2")?)))
-            .flatten()
+            && self.header.text("XTENSION").is_none_or(|kind| kind == "IMAGE");
+        let axis = |key| self.header.integer(key).and_then(|n| usize::try_from(n).ok());
+        is_image.then(|| Some((axis("NAXIS1")?, axis("NAXIS2")?))).flatten()
     }
 
     /// The HDU as a binary table.
@@ -191,12 +167,7 @@ impl<'a> Hdu<'a> {
 
 /// Decodes big-endian 32-bit floats.
 pub(crate) fn decode_f32(bytes: &[u8]) -> Vec<f32> {
-    bytes
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .map(|chunk| f32::from_be_bytes(*chunk))
-        .collect()
+    bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_be_bytes(*chunk)).collect()
 }
 
 #[cfg(test)]
@@ -205,10 +176,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn header(cards: &[&str]) -> Vec<u8> {
-        let mut bytes: Vec<u8> = cards
-            .iter()
-            .flat_map(|card| format!("{card:<80}").into_bytes())
-            .collect();
+        let mut bytes: Vec<u8> =
+            cards.iter().flat_map(|card| format!("{card:<80}").into_bytes()).collect();
         bytes.extend(format!("{:<80}", "END").into_bytes());
         bytes.resize(bytes.len().div_ceil(BLOCK) * BLOCK, b' ');
         bytes
@@ -259,10 +228,7 @@ mod tests {
             "NAXIS1  =  4611686018427387904",
             "NAXIS2  =  4611686018427387904",
         ]);
-        assert!(matches!(
-            Fits::parse(&bytes),
-            Err(FitsError::Keyword { hdu: 0, .. })
-        ));
+        assert!(matches!(Fits::parse(&bytes), Err(FitsError::Keyword { hdu: 0, .. })));
     }
 
     proptest! {

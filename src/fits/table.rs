@@ -28,10 +28,7 @@ pub struct Column {
 impl<'a> Table<'a> {
     pub(super) fn parse(hdu: &Hdu<'a>) -> Result<Self, FitsError> {
         let header = &hdu.header;
-        let malformed = |what: String| FitsError::Malformed {
-            hdu: hdu.number,
-            what,
-        };
+        let malformed = |what: String| FitsError::Malformed { hdu: hdu.number, what };
         if header.text("XTENSION").as_deref() != Some("BINTABLE") {
             return Err(malformed("a binary table was expected".into()));
         }
@@ -39,17 +36,12 @@ impl<'a> Table<'a> {
             header
                 .integer(keyword)
                 .and_then(|n| usize::try_from(n).ok())
-                .ok_or_else(|| FitsError::Keyword {
-                    hdu: hdu.number,
-                    keyword: keyword.into(),
-                })
+                .ok_or_else(|| FitsError::Keyword { hdu: hdu.number, keyword: keyword.into() })
         };
         let (row_bytes, rows, fields) =
             (natural("NAXIS1")?, natural("NAXIS2")?, natural("TFIELDS")?);
         if fields > 999 {
-            return Err(malformed(format!(
-                "{fields} columns are declared, the most is 999"
-            )));
+            return Err(malformed(format!("{fields} columns are declared, the most is 999")));
         }
         let mut columns = Vec::with_capacity(fields);
         let mut offset = 0usize;
@@ -57,16 +49,8 @@ impl<'a> Table<'a> {
             let form = header.text(&format!("TFORM{field}")).unwrap_or_default();
             let (repeat, kind, width) =
                 parse_form(&form).ok_or_else(|| malformed(format!("TFORM{field} is {form:?}")))?;
-            let name = header
-                .text(&format!("TTYPE{field}"))
-                .unwrap_or_default()
-                .to_uppercase();
-            columns.push(Column {
-                name,
-                repeat,
-                kind,
-                offset,
-            });
+            let name = header.text(&format!("TTYPE{field}")).unwrap_or_default().to_uppercase();
+            columns.push(Column { name, repeat, kind, offset });
             offset = repeat
                 .checked_mul(width)
                 .map(|bits| bits.div_ceil(8))
@@ -79,17 +63,9 @@ impl<'a> Table<'a> {
             )));
         }
         // The heap (PCOUNT) lies behind the rows and is not read.
-        let main = row_bytes
-            .checked_mul(rows)
-            .and_then(|bytes| hdu.data.get(..bytes));
+        let main = row_bytes.checked_mul(rows).and_then(|bytes| hdu.data.get(..bytes));
         let data = main.ok_or_else(|| malformed("the rows do not fit the data".into()))?;
-        Ok(Self {
-            hdu: hdu.number,
-            rows,
-            row_bytes,
-            columns,
-            data,
-        })
+        Ok(Self { hdu: hdu.number, rows, row_bytes, columns, data })
     }
 
     /// The columns in order.
@@ -114,30 +90,14 @@ impl<'a> Table<'a> {
     /// [`FitsError::Malformed`] when the column is not numeric or the row does not exist.
     pub fn floats(&self, column: &Column, row: usize) -> Result<Vec<f32>, FitsError> {
         let cell = self.cell(column, row)?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "spectra are single precision"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "spectra are single precision")]
         let values = match column.kind {
             b'E' => decode_f32(cell),
-            b'D' => cell
-                .as_chunks::<8>()
-                .0
-                .iter()
-                .map(|c| f64::from_be_bytes(*c) as f32)
-                .collect(),
-            b'I' => cell
-                .as_chunks::<2>()
-                .0
-                .iter()
-                .map(|c| f32::from(i16::from_be_bytes(*c)))
-                .collect(),
-            b'J' => cell
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|c| i32::from_be_bytes(*c) as f32)
-                .collect(),
+            b'D' => cell.as_chunks::<8>().0.iter().map(|c| f64::from_be_bytes(*c) as f32).collect(),
+            b'I' => {
+                cell.as_chunks::<2>().0.iter().map(|c| f32::from(i16::from_be_bytes(*c))).collect()
+            }
+            b'J' => cell.as_chunks::<4>().0.iter().map(|c| i32::from_be_bytes(*c) as f32).collect(),
             b'B' => cell.iter().map(|&c| f32::from(c)).collect(),
             _ => return Err(self.malformed(format!("column {} is not numeric", column.name))),
         };
@@ -160,21 +120,14 @@ impl<'a> Table<'a> {
     }
 
     fn malformed(&self, what: String) -> FitsError {
-        FitsError::Malformed {
-            hdu: self.hdu,
-            what,
-        }
+        FitsError::Malformed { hdu: self.hdu, what }
     }
 }
 
 /// Repeat count, letter and bits an element of a TFORM (FITS Standard 4.0, table 18).
 fn parse_form(form: &str) -> Option<(usize, u8, usize)> {
     let digits = form.bytes().take_while(u8::is_ascii_digit).count();
-    let repeat = if digits == 0 {
-        1
-    } else {
-        form[..digits].parse().ok()?
-    };
+    let repeat = if digits == 0 { 1 } else { form[..digits].parse().ok()? };
     let kind = *form.as_bytes().get(digits)?;
     let bits = match kind {
         b'X' => 1,

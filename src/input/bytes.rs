@@ -59,58 +59,77 @@ impl std::fmt::Debug for Digest {
     }
 }
 
-/// What lies in a file.
-#[derive(Debug)]
-pub struct Contents {
-    /// The bytes on disk, still compressed.
-    pub raw: Vec<u8>,
-    /// Their digest.
-    pub digest: Digest,
+/// Reads and inflates one file after another in buffers that it keeps, for allocating them anew
+/// for every file costs as much as hashing it.
+pub struct Reader {
+    limits: Limits,
+    raw: Vec<u8>,
+    inflated: Vec<u8>,
+    gzip: libdeflater::Decompressor,
 }
 
-/// Reads a whole file. The name is opened as it is: nothing in it is an instruction.
-///
-/// # Errors
-/// [`Code::UNREADABLE`], [`Code::TOO_LARGE`] or [`Code::EMPTY_FILE`].
-pub fn read_file(path: &Path, limits: Limits) -> Result<Contents, Reject> {
-    let unreadable = |error: std::io::Error| Code::UNREADABLE.because(error.to_string());
-    let file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        // A FIFO or device would block or never end.
-        return Err(Code::UNREADABLE.because("it is not a regular file"));
+impl Reader {
+    /// A reader under limits.
+    pub fn new(limits: Limits) -> Self {
+        let gzip = libdeflater::Decompressor::new();
+        Self { limits, raw: Vec::new(), inflated: Vec::new(), gzip }
     }
-    let too_large = |size: u64| {
-        Code::TOO_LARGE.because(format!("{size} bytes, the limit is {}", limits.file_bytes))
-    };
-    let size = metadata.len();
-    if size > limits.file_bytes {
-        return Err(too_large(size));
-    }
-    let mut raw = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
-    // The file may grow while it is read, so the limit holds for the reading too.
-    file.take(limits.file_bytes + 1)
-        .read_to_end(&mut raw)
-        .map_err(unreadable)?;
-    match raw.len() as u64 {
-        0 => Err(Code::EMPTY_FILE.because("0 bytes")),
-        size if size > limits.file_bytes => Err(too_large(size)),
-        _ => Ok(Contents {
-            digest: Digest::of(&raw),
-            raw,
-        }),
-    }
-}
 
-/// The FITS bytes of a file, inflated if its first bytes are those of gzip or zstd.
-///
-/// # Errors
-/// [`Code::CORRUPT_COMPRESSION`] or [`Code::TOO_LARGE`].
-pub fn inflate(raw: Vec<u8>, limits: Limits) -> Result<Vec<u8>, Reject> {
-    match raw.as_slice() {
-        [0x1f, 0x8b, ..] => inflate_gzip(&raw, limits.inflated_bytes),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => inflate_zstd(&raw, limits.inflated_bytes),
-        _ => Ok(raw),
+    /// Reads a whole file and returns the digest of its bytes as they lie on disk. The name is
+    /// opened as it is: nothing in it is an instruction.
+    ///
+    /// # Errors
+    /// [`Code::UNREADABLE`], [`Code::TOO_LARGE`] or [`Code::EMPTY_FILE`].
+    pub fn read(&mut self, path: &Path) -> Result<Digest, Reject> {
+        let unreadable = |error: std::io::Error| Code::UNREADABLE.because(error.to_string());
+        let limit = self.limits.file_bytes;
+        let file = File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
+            // A FIFO or device would block or never end.
+            return Err(Code::UNREADABLE.because("it is not a regular file"));
+        }
+        let too_large =
+            |size: u64| Code::TOO_LARGE.because(format!("{size} bytes, the limit is {limit}"));
+        let size = metadata.len();
+        if size > limit {
+            return Err(too_large(size));
+        }
+        self.raw.clear();
+        self.raw.reserve(usize::try_from(size).unwrap_or(0) + 1);
+        // The file may grow while it is read, so the limit holds for the reading too.
+        file.take(limit.saturating_add(1)).read_to_end(&mut self.raw).map_err(unreadable)?;
+        match self.raw.len() as u64 {
+            0 => Err(Code::EMPTY_FILE.because("0 bytes")),
+            size if size > limit => Err(too_large(size)),
+            _ => Ok(Digest::of(&self.raw)),
+        }
+    }
+
+    /// The bytes last read, as they lie on disk.
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// The FITS bytes of the file last read, inflated if its first bytes are those of gzip or zstd.
+    ///
+    /// # Errors
+    /// [`Code::CORRUPT_COMPRESSION`] or [`Code::TOO_LARGE`].
+    pub fn inflate(&mut self) -> Result<&[u8], Reject> {
+        let limit = self.limits.inflated_bytes;
+        match self.raw.as_slice() {
+            [0x1f, 0x8b, ..] => {
+                let size = gzip_size(&self.raw, limit)?;
+                self.inflated.resize(size, 0);
+                inflate_gzip(&mut self.gzip, &self.raw, &mut self.inflated)?;
+                Ok(&self.inflated)
+            }
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+                inflate_zstd(&self.raw, limit, &mut self.inflated)?;
+                Ok(&self.inflated)
+            }
+            _ => Ok(&self.raw),
+        }
     }
 }
 
@@ -118,58 +137,62 @@ fn too_large(limit: u64) -> Reject {
     Code::TOO_LARGE.because(format!("it inflates to more than {limit} bytes"))
 }
 
-fn inflate_gzip(raw: &[u8], limit: u64) -> Result<Vec<u8>, Reject> {
-    let corrupt = |what: &str| Code::CORRUPT_COMPRESSION.because(format!("gzip: {what}"));
-    let trailer = raw.last_chunk::<4>().ok_or_else(|| corrupt("no trailer"))?;
+fn gzip_corrupt(what: &str) -> Reject {
+    Code::CORRUPT_COMPRESSION.because(format!("gzip: {what}"))
+}
+
+/// The size that the trailer announces, if it is believable and within the limit.
+fn gzip_size(raw: &[u8], limit: u64) -> Result<usize, Reject> {
+    let trailer = raw.last_chunk::<4>().ok_or_else(|| gzip_corrupt("no trailer"))?;
     let announced = u64::from(u32::from_le_bytes(*trailer));
     // Deflate cannot shrink data by more than 1032 to 1, so a larger announcement is false.
     if announced > raw.len() as u64 * 1032 {
-        return Err(corrupt("the data are cut short or damaged"));
+        return Err(gzip_corrupt("the data are cut short or damaged"));
     }
     if announced > limit {
         return Err(too_large(limit));
     }
-    let mut inflated = vec![0; usize::try_from(announced).map_err(|_| too_large(limit))?];
-    let length = libdeflater::Decompressor::new().gzip_decompress(raw, &mut inflated);
-    match length {
-        Ok(length) if length == inflated.len() => Ok(inflated),
-        Ok(_) => Err(corrupt(
-            "several members or bytes behind the end; compress it anew as one",
-        )),
+    usize::try_from(announced).map_err(|_| too_large(limit))
+}
+
+fn inflate_gzip(
+    gzip: &mut libdeflater::Decompressor,
+    raw: &[u8],
+    inflated: &mut [u8],
+) -> Result<(), Reject> {
+    match gzip.gzip_decompress(raw, inflated) {
+        Ok(length) if length == inflated.len() => Ok(()),
+        Ok(_) => {
+            Err(gzip_corrupt("several members or bytes behind the end; compress it anew as one"))
+        }
         Err(libdeflater::DecompressionError::BadData) => {
-            Err(corrupt("the data are cut short or damaged"))
+            Err(gzip_corrupt("the data are cut short or damaged"))
         }
         Err(libdeflater::DecompressionError::InsufficientSpace) => {
-            Err(corrupt("it inflates to more than its trailer says"))
+            Err(gzip_corrupt("it inflates to more than its trailer says"))
         }
     }
 }
 
-fn inflate_zstd(raw: &[u8], limit: u64) -> Result<Vec<u8>, Reject> {
+fn inflate_zstd(raw: &[u8], limit: u64, inflated: &mut Vec<u8>) -> Result<(), Reject> {
     let corrupt =
         |error: std::io::Error| Code::CORRUPT_COMPRESSION.because(format!("zstd: {error}"));
     let mut decoder = zstd::Decoder::new(raw).map_err(corrupt)?;
     // 128 MiB: a frame that asks for a larger window is refused by the decoder.
     decoder.window_log_max(27).map_err(corrupt)?;
-    let mut inflated = Vec::new();
-    decoder
-        .take(limit + 1)
-        .read_to_end(&mut inflated)
-        .map_err(corrupt)?;
+    inflated.clear();
+    decoder.take(limit.saturating_add(1)).read_to_end(inflated).map_err(corrupt)?;
     if inflated.len() as u64 > limit {
         return Err(too_large(limit));
     }
-    Ok(inflated)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        file_bytes: 1 << 20,
-        inflated_bytes: 100_000,
-    };
+    const LIMITS: Limits = Limits { file_bytes: 1 << 20, inflated_bytes: 100_000 };
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
@@ -177,6 +200,11 @@ mod tests {
         let length = compressor.gzip_compress(bytes, &mut out).unwrap();
         out.truncate(length);
         out
+    }
+
+    fn inflate(raw: Vec<u8>, limits: Limits) -> Result<Vec<u8>, Reject> {
+        let mut reader = Reader { raw, ..Reader::new(limits) };
+        reader.inflate().map(<[u8]>::to_vec)
     }
 
     fn code(result: Result<Vec<u8>, Reject>) -> Code {
@@ -188,10 +216,7 @@ mod tests {
         let bytes: Vec<u8> = (0..50_000u32).map(|n| n.to_le_bytes()[0]).collect();
         assert_eq!(inflate(bytes.clone(), LIMITS).unwrap(), bytes);
         assert_eq!(inflate(gzip(&bytes), LIMITS).unwrap(), bytes);
-        assert_eq!(
-            inflate(zstd::encode_all(&bytes[..], 3).unwrap(), LIMITS).unwrap(),
-            bytes
-        );
+        assert_eq!(inflate(zstd::encode_all(&bytes[..], 3).unwrap(), LIMITS).unwrap(), bytes);
     }
 
     #[test]
@@ -206,10 +231,7 @@ mod tests {
         let mut small = gzip(&zeros);
         let end = small.len();
         small[end - 4..].copy_from_slice(&10u32.to_le_bytes());
-        assert_eq!(
-            code(inflate(small.clone(), LIMITS)),
-            Code::CORRUPT_COMPRESSION
-        );
+        assert_eq!(code(inflate(small.clone(), LIMITS)), Code::CORRUPT_COMPRESSION);
         small[end - 4..].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(code(inflate(small, LIMITS)), Code::CORRUPT_COMPRESSION);
     }
@@ -218,10 +240,7 @@ mod tests {
     fn damage_is_found() {
         let whole = gzip(&[7u8; 5000]);
         for cut in [2, 3, 10, whole.len() / 2, whole.len() - 1] {
-            assert_eq!(
-                code(inflate(whole[..cut].to_vec(), LIMITS)),
-                Code::CORRUPT_COMPRESSION
-            );
+            assert_eq!(code(inflate(whole[..cut].to_vec(), LIMITS)), Code::CORRUPT_COMPRESSION);
         }
         let twice = [gzip(b"first member"), gzip(b"and another")].concat();
         assert_eq!(code(inflate(twice, LIMITS)), Code::CORRUPT_COMPRESSION);
@@ -234,7 +253,8 @@ mod tests {
     fn only_regular_files_of_a_sane_size_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.fits");
-        let read = |path: &Path| read_file(path, LIMITS).map_err(|reject| reject.code);
+        let mut reader = Reader::new(LIMITS);
+        let mut read = |path: &Path| reader.read(path).map_err(|reject| reject.code);
         assert_eq!(read(&path).unwrap_err(), Code::UNREADABLE);
         std::fs::write(&path, b"").unwrap();
         assert_eq!(read(&path).unwrap_err(), Code::EMPTY_FILE);
@@ -243,6 +263,6 @@ mod tests {
         assert_eq!(read(folder.path()).unwrap_err(), Code::UNREADABLE);
         std::fs::write(&path, b"abc").unwrap();
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(read(&path).unwrap().digest.to_string(), digest);
+        assert_eq!(read(&path).unwrap().to_string(), digest);
     }
 }

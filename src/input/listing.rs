@@ -47,24 +47,20 @@ impl Listing {
         stdin: impl BufRead + Send + 'static,
     ) -> std::io::Result<Self> {
         let (sender, found) = sync_channel(256);
-        std::thread::Builder::new()
-            .name("listing".into())
-            .spawn(move || {
-                let mut emit = |entry| sender.send(entry).is_ok();
-                let mut stdin = Some(stdin);
-                for name in names {
-                    let more = if name.as_os_str() == "-" {
-                        stdin
-                            .take()
-                            .is_none_or(|lines| list_lines(lines, &mut emit))
-                    } else {
-                        list_name(&name, &mut emit)
-                    };
-                    if !more {
-                        return;
-                    }
+        std::thread::Builder::new().name("listing".into()).spawn(move || {
+            let mut emit = |entry| sender.send(entry).is_ok();
+            let mut stdin = Some(stdin);
+            for name in names {
+                let more = if name.as_os_str() == "-" {
+                    stdin.take().is_none_or(|lines| list_lines(lines, &mut emit))
+                } else {
+                    list_name(&name, &mut emit)
+                };
+                if !more {
+                    return;
                 }
-            })?;
+            }
+        })?;
         Ok(Self { found })
     }
 
@@ -73,12 +69,10 @@ impl Listing {
     /// # Errors
     /// [`Pending`] says whether to ask again.
     pub fn next(&self, patience: Duration) -> Result<Found, Pending> {
-        self.found
-            .recv_timeout(patience)
-            .map_err(|error| match error {
-                RecvTimeoutError::Timeout => Pending::NotYet,
-                RecvTimeoutError::Disconnected => Pending::End,
-            })
+        self.found.recv_timeout(patience).map_err(|error| match error {
+            RecvTimeoutError::Timeout => Pending::NotYet,
+            RecvTimeoutError::Disconnected => Pending::End,
+        })
     }
 }
 
@@ -148,10 +142,7 @@ fn list_pattern(name: &Path, paths: glob::Paths, emit: &mut Emit) -> bool {
 fn list_directory(directory: &Path, emit: &mut Emit) -> bool {
     let mut any = false;
     // Links to directories are followed; walkdir ends loops and reports them as errors.
-    for entry in walkdir::WalkDir::new(directory)
-        .follow_links(true)
-        .sort_by_file_name()
-    {
+    for entry in walkdir::WalkDir::new(directory).follow_links(true).sort_by_file_name() {
         let found = match entry {
             Ok(entry) if entry.file_type().is_dir() => continue,
             Ok(entry) if is_candidate(entry.path()) => Found::File(entry.into_path()),
@@ -175,18 +166,11 @@ fn list_directory(directory: &Path, emit: &mut Emit) -> bool {
             return false;
         }
     }
-    any || emit(missing(
-        directory,
-        "the directory holds no .fits, .fits.gz or .fits.zst file",
-    ))
+    any || emit(missing(directory, "the directory holds no .fits, .fits.gz or .fits.zst file"))
 }
 
 fn is_candidate(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
@@ -225,27 +209,12 @@ mod tests {
             ["!b.fits.gz", "a[1].fits", "c\nd.fits.zst"]
         );
         // A name that exists is never a pattern; a file that is named is taken whatever its ending.
-        assert_eq!(
-            list(vec![folder.path().join("a[1].fits")], b""),
-            ["a[1].fits"]
-        );
-        assert_eq!(
-            list(vec![folder.path().join("notes.txt")], b""),
-            ["notes.txt"]
-        );
+        assert_eq!(list(vec![folder.path().join("a[1].fits")], b""), ["a[1].fits"]);
+        assert_eq!(list(vec![folder.path().join("notes.txt")], b""), ["notes.txt"]);
         assert_eq!(list(vec![folder.path().join("*.gz")], b""), ["!b.fits.gz"]);
-        assert_eq!(
-            list(vec![folder.path().join("*.csv")], b""),
-            ["nothing_found"]
-        );
-        assert_eq!(
-            list(vec![folder.path().join("empty.fits")], b""),
-            ["nothing_found"]
-        );
-        assert_eq!(
-            list(vec![folder.path().join("absent.fits")], b""),
-            ["nothing_found"]
-        );
+        assert_eq!(list(vec![folder.path().join("*.csv")], b""), ["nothing_found"]);
+        assert_eq!(list(vec![folder.path().join("empty.fits")], b""), ["nothing_found"]);
+        assert_eq!(list(vec![folder.path().join("absent.fits")], b""), ["nothing_found"]);
     }
 
     #[test]

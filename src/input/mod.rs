@@ -3,5 +3,5 @@
 mod bytes;
 mod listing;
 
-pub use bytes::{Contents, Digest, Limits, inflate, read_file};
+pub use bytes::{Digest, Limits, Reader};
 pub use listing::{Found, Listing, Pending};

@@ -52,12 +52,7 @@ impl Degrade {
     /// # Errors
     /// A phrase on parameters that give no grid.
     pub fn grid(&self) -> Result<Grid, String> {
-        let Self {
-            first,
-            last,
-            resolving_power: r,
-            ..
-        } = *self;
+        let Self { first, last, resolving_power: r, .. } = *self;
         if !(first > 0.0 && last > first && last.is_finite() && r >= 1.0 && r.is_finite()) {
             return Err("0 < first < last and resolving_power >= 1 are needed".into());
         }
@@ -75,9 +70,7 @@ impl Degrade {
         };
         // The last centre serves only to give the one before it a width.
         let bins = count - 1;
-        let mut edges: Vec<f64> = (0..bins)
-            .map(|bin| centres[bin] - 0.5 * width(bin))
-            .collect();
+        let mut edges: Vec<f64> = (0..bins).map(|bin| centres[bin] - 0.5 * width(bin)).collect();
         edges.push(centres[bins - 1] + 0.5 * width(bins - 1));
         centres.truncate(bins);
         Ok(Grid { centres, edges })
@@ -116,11 +109,7 @@ impl Degrade {
                 }
                 pixel += 1;
             }
-            means.push(if weights > 0.0 {
-                sum / weights
-            } else {
-                f64::NAN
-            });
+            means.push(if weights > 0.0 { sum / weights } else { f64::NAN });
         }
         let empty = fill_gaps(&grid.centres, &mut means);
         if empty > self.max_empty_bins || empty == means.len() {
@@ -159,15 +148,9 @@ fn fill_gaps(x: &[f64], y: &mut [f64]) -> usize {
     if empty == 0 || known.is_empty() {
         return empty;
     }
-    for i in (0..y.len())
-        .filter(|i| known.binary_search(i).is_err())
-        .collect::<Vec<_>>()
-    {
+    for i in (0..y.len()).filter(|i| known.binary_search(i).is_err()).collect::<Vec<_>>() {
         let right = known.partition_point(|&k| k < i);
-        y[i] = match (
-            right.checked_sub(1).map(|left| known[left]),
-            known.get(right),
-        ) {
+        y[i] = match (right.checked_sub(1).map(|left| known[left]), known.get(right)) {
             (Some(left), Some(&right)) => {
                 let part = (x[i] - x[left]) / (x[right] - x[left]);
                 y[left] + part * (y[right] - y[left])
@@ -200,10 +183,7 @@ mod tests {
         let grid = step(Weighting::Good).grid().unwrap();
         assert_eq!(grid.bins(), 143);
         let near = |value: f64, expected: f64| {
-            assert!(
-                (value / expected - 1.0).abs() < 1e-11,
-                "{value} is not {expected}"
-            );
+            assert!((value / expected - 1.0).abs() < 1e-11, "{value} is not {expected}");
         };
         near(grid.centres()[0], 4_000.368_510_46);
         near(grid.centres()[1], 4_020.370_353_01);

@@ -89,11 +89,9 @@ impl MaskRule {
         };
         let good: Vec<bool> = match bits {
             None => ivar.iter().map(|&ivar| ivar > 0.0).collect(),
-            Some(bits) => ivar
-                .iter()
-                .zip(bits)
-                .map(|(&ivar, &bit)| ivar > 0.0 && bit == 0)
-                .collect(),
+            Some(bits) => {
+                ivar.iter().zip(bits).map(|(&ivar, &bit)| ivar > 0.0 && bit == 0).collect()
+            }
         };
         let bad = good.iter().filter(|&&good| !good).count();
         if bad as f64 > self.max_bad_fraction * window.len() as f64 {
@@ -121,10 +119,7 @@ mod tests {
             andmask: vec![0, 4, 0, 0],
             ormask: vec![0, 4, 1, 0],
         };
-        let meta = Meta {
-            fibermask: Some(fibermask),
-            ..Meta::default()
-        };
+        let meta = Meta { fibermask: Some(fibermask), ..Meta::default() };
         let spectrum = Spectrum::new("s", arrays, meta).unwrap();
         rule.apply(&spectrum, 0..4).map_err(|reject| reject.code)
     }
@@ -142,52 +137,18 @@ mod tests {
             assert_eq!((masked.bad, masked.quality), (bad, quality), "{rule:?}");
         };
         check(lenient.clone(), 1, Quality::BAD_PIXELS);
-        check(
-            MaskRule {
-                pixels: PixelMask::Andmask,
-                ..lenient.clone()
-            },
-            2,
-            Quality::BAD_PIXELS,
-        );
-        check(
-            MaskRule {
-                pixels: PixelMask::Ormask,
-                ..lenient.clone()
-            },
-            3,
-            Quality::BAD_PIXELS,
-        );
-        let flags = MaskRule {
-            fibermask: Rule::Flag,
-            ormask: Rule::Flag,
-            ..lenient.clone()
-        };
-        check(
-            flags,
-            1,
-            Quality::BAD_PIXELS | Quality::FIBER_MASK | Quality::OR_MASK,
-        );
+        check(MaskRule { pixels: PixelMask::Andmask, ..lenient.clone() }, 2, Quality::BAD_PIXELS);
+        check(MaskRule { pixels: PixelMask::Ormask, ..lenient.clone() }, 3, Quality::BAD_PIXELS);
+        let flags = MaskRule { fibermask: Rule::Flag, ormask: Rule::Flag, ..lenient.clone() };
+        check(flags, 1, Quality::BAD_PIXELS | Quality::FIBER_MASK | Quality::OR_MASK);
 
         let reject = |rule: MaskRule| masked(&rule, 64).unwrap_err();
         assert_eq!(
-            reject(MaskRule {
-                fibermask: Rule::Reject,
-                ..lenient.clone()
-            }),
+            reject(MaskRule { fibermask: Rule::Reject, ..lenient.clone() }),
             Code::FIBER_MASK
         );
-        assert_eq!(
-            reject(MaskRule {
-                ormask: Rule::Reject,
-                ..lenient.clone()
-            }),
-            Code::OR_MASK
-        );
-        let strict = MaskRule {
-            max_bad_fraction: 0.24,
-            ..lenient
-        };
+        assert_eq!(reject(MaskRule { ormask: Rule::Reject, ..lenient.clone() }), Code::OR_MASK);
+        let strict = MaskRule { max_bad_fraction: 0.24, ..lenient };
         assert_eq!(reject(strict), Code::TOO_MANY_BAD_PIXELS);
     }
 }

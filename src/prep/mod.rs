@@ -89,13 +89,10 @@ impl Recipe {
     pub fn parse(steps: &[toml::Table], width: usize) -> Result<Self, RecipeError> {
         let mut parsed = Vec::with_capacity(steps.len());
         for (index, table) in steps.iter().enumerate() {
-            let step = table
-                .clone()
-                .try_into::<Step>()
-                .map_err(|error| RecipeError::Step {
-                    number: index + 1,
-                    problem: error.message().to_owned(),
-                })?;
+            let step = table.clone().try_into::<Step>().map_err(|error| RecipeError::Step {
+                number: index + 1,
+                problem: error.message().to_owned(),
+            })?;
             parsed.push(step);
         }
         let (mask, degrade, zscore) = match parsed.as_slice() {
@@ -106,21 +103,11 @@ impl Recipe {
                 return Err(RecipeError::Order(names.collect::<Vec<_>>().join(", ")));
             }
         };
-        let grid = degrade
-            .grid()
-            .map_err(|problem| RecipeError::Step { number: 2, problem })?;
+        let grid = degrade.grid().map_err(|problem| RecipeError::Step { number: 2, problem })?;
         if grid.bins() != width {
-            return Err(RecipeError::Width {
-                gives: grid.bins(),
-                takes: width,
-            });
+            return Err(RecipeError::Width { gives: grid.bins(), takes: width });
         }
-        Ok(Self {
-            mask: mask.clone(),
-            degrade: degrade.clone(),
-            grid,
-            zscore,
-        })
+        Ok(Self { mask: mask.clone(), degrade: degrade.clone(), grid, zscore })
     }
 
     /// Prepares one spectrum.
@@ -131,27 +118,17 @@ impl Recipe {
         let window = self.window(spectrum)?;
         let masked = self.mask.apply(spectrum, window.clone())?;
         let (mut values, empty_bins) =
-            self.degrade
-                .apply(spectrum, window.clone(), &masked.good, &self.grid)?;
+            self.degrade.apply(spectrum, window.clone(), &masked.good, &self.grid)?;
         if self.zscore {
             zscore(&mut values)?;
         }
         let mut quality = masked.quality;
         quality.set_if(empty_bins > 0, Quality::EMPTY_BINS);
         quality.set_if(spectrum.repaired() > 0, Quality::REPAIRED_VALUES);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the model takes single precision"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "the model takes single precision")]
         let input = values.into_iter().map(|value| value as f32).collect();
         let pixels = window.len();
-        Ok(Prepared {
-            input,
-            quality,
-            pixels,
-            bad_pixels: masked.bad,
-            empty_bins,
-        })
+        Ok(Prepared { input, quality, pixels, bad_pixels: masked.bad, empty_bins })
     }
 
     /// The grid of the model's input.
@@ -189,9 +166,7 @@ pub(crate) mod tests {
     use crate::spectrum::{Arrays, Meta};
 
     pub(crate) fn spectrum(flux: impl Fn(f64) -> f32) -> Spectrum {
-        let wave: Vec<f64> = (0..3909)
-            .map(|i| 10f64.powf(3.5682 + 1e-4 * f64::from(i)))
-            .collect();
+        let wave: Vec<f64> = (0..3909).map(|i| 10f64.powf(3.5682 + 1e-4 * f64::from(i))).collect();
         let arrays = Arrays {
             flux: wave.iter().map(|&w| flux(w)).collect(),
             ivar: vec![1.0; wave.len()],
@@ -223,10 +198,7 @@ pub(crate) mod tests {
     fn recipe(text: &str) -> Result<Recipe, RecipeError> {
         let table: toml::Table = text.parse().unwrap();
         let steps = table["recipe"].as_array().unwrap();
-        let steps: Vec<_> = steps
-            .iter()
-            .map(|step| step.as_table().unwrap().clone())
-            .collect();
+        let steps: Vec<_> = steps.iter().map(|step| step.as_table().unwrap().clone()).collect();
         Recipe::parse(&steps, 143)
     }
 
@@ -251,16 +223,11 @@ pub(crate) mod tests {
 
     #[test]
     fn prepared_values_have_zero_mean_and_unit_deviation() {
-        let prepared = recipe(CSST)
-            .unwrap()
-            .prepare(&spectrum(|w| (w / 5000.0).sin() as f32))
-            .unwrap();
+        let prepared =
+            recipe(CSST).unwrap().prepare(&spectrum(|w| (w / 5000.0).sin() as f32)).unwrap();
         let mean = prepared.input.iter().sum::<f32>() / 143.0;
         let variance = prepared.input.iter().map(|x| x * x).sum::<f32>() / 143.0;
-        assert!(
-            mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-5,
-            "{mean} {variance}"
-        );
+        assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-5, "{mean} {variance}");
         assert_eq!(prepared.quality, Quality::NONE);
         assert_eq!(prepared.pixels, 3076);
     }
@@ -268,10 +235,7 @@ pub(crate) mod tests {
     #[test]
     fn a_constant_spectrum_and_a_short_one_are_rejects() {
         let recipe = recipe(CSST).unwrap();
-        assert_eq!(
-            recipe.prepare(&spectrum(|_| 3.0)).unwrap_err().code,
-            Code::FLAT_SPECTRUM
-        );
+        assert_eq!(recipe.prepare(&spectrum(|_| 3.0)).unwrap_err().code, Code::FLAT_SPECTRUM);
         let wave: Vec<f64> = (0..100).map(|i| 4500.0 + f64::from(i)).collect();
         let arrays = Arrays {
             flux: vec![1.0; 100],
@@ -281,9 +245,6 @@ pub(crate) mod tests {
             wave,
         };
         let short = Spectrum::new("lamost-lrs", arrays, Meta::default()).unwrap();
-        assert_eq!(
-            recipe.prepare(&short).unwrap_err().code,
-            Code::WAVELENGTH_COVERAGE
-        );
+        assert_eq!(recipe.prepare(&short).unwrap_err().code, Code::WAVELENGTH_COVERAGE);
     }
 }

@@ -30,28 +30,16 @@ mod tests {
         // numpy: (x - x.mean()) / x.std()
         let mut values = [1.0, 2.0, 4.0];
         zscore(&mut values).unwrap();
-        let expected = [
-            -1.069_044_967_649_697_5,
-            -0.267_261_241_912_424_4,
-            1.336_306_209_562_121_9,
-        ];
-        assert!(
-            values
-                .iter()
-                .zip(expected)
-                .all(|(a, b)| (a - b).abs() < 1e-15),
-            "{values:?}"
-        );
+        let expected =
+            [-1.069_044_967_649_697_5, -0.267_261_241_912_424_4, 1.336_306_209_562_121_9];
+        assert!(values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-15), "{values:?}");
     }
 
     #[test]
     fn what_cannot_be_scaled_is_a_reject() {
-        for mut values in [
-            vec![0.0, 0.0],
-            vec![5.0, 5.0],
-            vec![f64::NAN, 1.0],
-            vec![f64::INFINITY, 1.0],
-        ] {
+        for mut values in
+            [vec![0.0, 0.0], vec![5.0, 5.0], vec![f64::NAN, 1.0], vec![f64::INFINITY, 1.0]]
+        {
             assert_eq!(zscore(&mut values).unwrap_err().code, Code::FLAT_SPECTRUM);
         }
     }

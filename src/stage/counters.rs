@@ -49,12 +49,9 @@ impl Counters {
     /// The totals now.
     pub fn tally(&self) -> Tally {
         let get = |counter: &AtomicU64| counter.load(Relaxed);
-        let by_code = CODES.iter().map(|entry| {
-            (
-                entry.name,
-                get(&self.rejects[usize::from(entry.code.number())]),
-            )
-        });
+        let by_code = CODES
+            .iter()
+            .map(|entry| (entry.name, get(&self.rejects[usize::from(entry.code.number())])));
         let rejects_by_code: BTreeMap<_, _> = by_code.filter(|(_, count)| *count > 0).collect();
         Tally {
             files_found: get(&self.files_found),
@@ -76,9 +73,7 @@ mod tests {
     fn every_code_has_a_counter_of_its_own() {
         let counters = Counters::default();
         assert!(
-            CODES
-                .iter()
-                .all(|entry| usize::from(entry.code.number()) < counters.rejects.len())
+            CODES.iter().all(|entry| usize::from(entry.code.number()) < counters.rejects.len())
         );
         for entry in CODES {
             assert_eq!(counters.count_reject(entry.code), 1);

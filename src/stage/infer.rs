@@ -21,11 +21,7 @@ pub struct Infer {
 impl Infer {
     /// A worker around an engine that takes `pixels` values a spectrum.
     pub fn new(engine: Engine, labels: Arc<PointLabels>, pixels: usize) -> Self {
-        Self {
-            engine,
-            labels,
-            pixels,
-        }
+        Self { engine, labels, pixels }
     }
 }
 
@@ -38,19 +34,13 @@ impl Stage for Infer {
         batch: &mut [Self::In],
         out: &mut Outlet<'_, Self::Out>,
     ) -> Result<(), Halt> {
-        let live: Vec<&Prepared> = batch
-            .iter()
-            .filter_map(|item| item.content.as_ref().ok())
-            .collect();
+        let live: Vec<&Prepared> =
+            batch.iter().filter_map(|item| item.content.as_ref().ok()).collect();
         let mut inputs = Array2::zeros((live.len(), self.pixels));
         for (mut row, prepared) in inputs.rows_mut().into_iter().zip(live) {
-            row.iter_mut()
-                .zip(&prepared.input)
-                .for_each(|(to, from)| *to = *from);
+            row.iter_mut().zip(&prepared.input).for_each(|(to, from)| *to = *from);
         }
-        let outputs = (inputs.nrows() > 0)
-            .then(|| self.engine.run(inputs.view()))
-            .transpose()?;
+        let outputs = (inputs.nrows() > 0).then(|| self.engine.run(inputs.view())).transpose()?;
         let mut row = 0;
         for item in batch {
             let outcome = item.and_then(|prepared| {
@@ -59,8 +49,7 @@ impl Stage for Infer {
                 let labels: Vec<f32> = outputs.labels.row(row).to_vec();
                 let novelty = outputs.novelty.as_ref().map(|novelty| novelty[row]);
                 row += 1;
-                self.labels
-                    .conclude(&item.identity, prepared, &labels, novelty)
+                self.labels.conclude(&item.identity, prepared, &labels, novelty)
             });
             out.send(outcome)?;
         }

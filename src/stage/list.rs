@@ -40,11 +40,7 @@ pub struct List {
 impl List {
     /// Takes over a listing.
     pub fn new(listing: Listing, counters: Arc<Counters>) -> Self {
-        Self {
-            listing,
-            sequence: 0,
-            counters,
-        }
+        Self { listing, sequence: 0, counters }
     }
 }
 
@@ -61,11 +57,6 @@ impl Source for List {
         Counters::count(&self.counters.files_found);
         let sequence = self.sequence;
         self.sequence += 1;
-        Ok(Next::Item(FileTask {
-            sequence,
-            path,
-            missing,
-            opened: None,
-        }))
+        Ok(Next::Item(FileTask { sequence, path, missing, opened: None }))
     }
 }

@@ -59,9 +59,5 @@ impl<T: HeapBytes + Send + 'static> Payload for Item<T> {
 /// What stands for an item at which a worker panicked: a reject, so that it is accounted for.
 fn poisoned<T, U>(item: &Item<T>, panic: &str) -> Item<U> {
     let reject = Code::POISON.because(format!("a worker panicked: {panic}"));
-    Item {
-        origin: item.origin.clone(),
-        identity: Arc::clone(&item.identity),
-        content: Err(reject),
-    }
+    Item { origin: item.origin.clone(), identity: Arc::clone(&item.identity), content: Err(reject) }
 }

@@ -9,7 +9,7 @@ use starmill_actors::{BoxError, Halt, Outlet, Stage};
 use super::{Counters, FileTask};
 use crate::catalogue::path_text;
 use crate::fits::Fits;
-use crate::input::{Digest, Limits, inflate, read_file};
+use crate::input::{Digest, Limits, Reader};
 use crate::ledger::Ledger;
 use crate::outcome::{Identity, Item, Origin, SourceFile};
 use crate::reject::{Code, Reject};
@@ -18,7 +18,7 @@ use crate::survey;
 
 /// Reads, inflates and parses files; skips those that the ledger knows.
 pub struct Read {
-    limits: Limits,
+    reader: Reader,
     /// `None` while the ledger is empty: a first run need not ask it for every file.
     done: Option<Ledger>,
     counters: Arc<Counters>,
@@ -35,11 +35,7 @@ impl Read {
         counters: Arc<Counters>,
     ) -> Result<Self, BoxError> {
         let done = ledger.map(|path| Ledger::open_reader(path)).transpose()?;
-        Ok(Self {
-            limits,
-            done,
-            counters,
-        })
+        Ok(Self { reader: Reader::new(limits), done, counters })
     }
 
     fn read(
@@ -56,52 +52,37 @@ impl Read {
         if let Some(reject) = task.missing.take() {
             return fail(failed(Digest::default()), reject, out);
         }
-        let contents = match read_file(&task.path, self.limits) {
-            Ok(contents) => contents,
+        let digest = match self.reader.read(&task.path) {
+            Ok(digest) => digest,
             Err(reject) => return fail(failed(Digest::default()), reject, out),
         };
-        self.counters
-            .bytes_read
-            .fetch_add(contents.raw.len() as u64, Relaxed);
-        if self.is_done(contents.digest, task)? {
+        self.counters.bytes_read.fetch_add(self.reader.raw().len() as u64, Relaxed);
+        if self.is_done(digest, task)? {
             return Ok(());
         }
-        let bytes = match inflate(contents.raw, self.limits) {
+        let bytes = match self.reader.inflate() {
             Ok(bytes) => bytes,
-            Err(reject) => return fail(failed(contents.digest), reject, out),
+            Err(reject) => return fail(failed(digest), reject, out),
         };
-        let fits = match Fits::parse(&bytes) {
+        let fits = match Fits::parse(bytes) {
             Ok(fits) => fits,
-            Err(error) => return fail(failed(contents.digest), error.into(), out),
+            Err(error) => return fail(failed(digest), error.into(), out),
         };
         let layout = match survey::detect(&fits) {
             Ok(layout) => layout,
-            Err(reject) => return fail(failed(contents.digest), reject, out),
+            Err(reject) => return fail(failed(digest), reject, out),
         };
         let spectra = layout.count(&fits);
-        let file = Arc::new(SourceFile {
-            spectra,
-            ..failed(contents.digest)
-        });
+        let file = Arc::new(SourceFile { spectra, ..failed(digest) });
         task.opened = Some(Arc::clone(&file));
         for index in 0..spectra {
             let content = layout.read(&fits, index);
             let identity = match &content {
                 Ok(spectrum) => Identity::of(spectrum),
-                Err(_) => Identity {
-                    survey: Some(layout.survey()),
-                    ..Identity::default()
-                },
+                Err(_) => Identity { survey: Some(layout.survey()), ..Identity::default() },
             };
-            let origin = Origin {
-                file: Arc::clone(&file),
-                index,
-            };
-            out.send(Item {
-                origin,
-                identity: Arc::new(identity),
-                content,
-            })?;
+            let origin = Origin { file: Arc::clone(&file), index };
+            out.send(Item { origin, identity: Arc::new(identity), content })?;
         }
         Ok(())
     }
@@ -132,10 +113,7 @@ fn fail(
 
 fn failure(file: SourceFile, reject: Reject) -> Item<Spectrum> {
     Item {
-        origin: Origin {
-            file: Arc::new(file),
-            index: 0,
-        },
+        origin: Origin { file: Arc::new(file), index: 0 },
         identity: Arc::default(),
         content: Err(reject),
     }
@@ -166,10 +144,7 @@ impl Stage for Read {
         };
         (emitted..file.spectra)
             .map(|index| Item {
-                origin: Origin {
-                    file: Arc::clone(&file),
-                    index,
-                },
+                origin: Origin { file: Arc::clone(&file), index },
                 identity: Arc::default(),
                 content: Err(reject.clone()),
             })

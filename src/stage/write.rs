@@ -67,11 +67,8 @@ impl Write {
             return Ok(());
         }
         let outcomes = self.partial.remove(&file.sequence).unwrap_or_default();
-        let input = Input {
-            digest: file.digest,
-            path: path_text(&file.path),
-            spectra: file.spectra,
-        };
+        let input =
+            Input { digest: file.digest, path: path_text(&file.path), spectra: file.spectra };
         // The same file named twice in one run, or an unreadable one that was so before.
         let known = !self.seen.insert((input.path.clone(), input.digest))
             || self.store().ledger().is_done(input.digest, &input.path)?;
@@ -86,14 +83,8 @@ impl Write {
     }
 
     fn commit_if_due(&mut self) -> Result<(), StoreError> {
-        let old = self
-            .oldest
-            .is_some_and(|since| since.elapsed() >= self.rule.age);
-        if old || self.waiting.len() >= self.rule.spectra {
-            self.commit()
-        } else {
-            Ok(())
-        }
+        let old = self.oldest.is_some_and(|since| since.elapsed() >= self.rule.age);
+        if old || self.waiting.len() >= self.rule.spectra { self.commit() } else { Ok(()) }
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
@@ -108,9 +99,7 @@ impl Write {
             }
         }
         let done = self.inputs.len() as u64;
-        self.counters
-            .files_done
-            .fetch_add(done, std::sync::atomic::Ordering::Relaxed);
+        self.counters.files_done.fetch_add(done, std::sync::atomic::Ordering::Relaxed);
         self.waiting.clear();
         self.inputs.clear();
         self.seen.clear();

@@ -33,11 +33,8 @@ pub trait Layout: Sync {
 }
 
 /// Every layout that can be read. At most one recognises a file, so their order does not matter.
-pub const LAYOUTS: &[&dyn Layout] = &[
-    &lamost_lrs::PilotImage,
-    &lamost_lrs::Image,
-    &lamost_lrs::CoaddTable,
-];
+pub const LAYOUTS: &[&dyn Layout] =
+    &[&lamost_lrs::PilotImage, &lamost_lrs::Image, &lamost_lrs::CoaddTable];
 
 /// Finds the layout of a file.
 ///
@@ -59,11 +56,7 @@ mod tests {
     #[test]
     fn layouts_have_names_of_their_own() {
         for (position, layout) in super::LAYOUTS.iter().enumerate() {
-            assert!(
-                super::LAYOUTS[..position]
-                    .iter()
-                    .all(|other| other.name() != layout.name())
-            );
+            assert!(super::LAYOUTS[..position].iter().all(|other| other.name() != layout.name()));
             assert!(layout.name().starts_with(layout.survey()));
         }
     }

@@ -1,9 +1,6 @@
 //! LAMOST low-resolution files of every layout, written card by card.
 
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "spectra are single precision"
-)]
+#![expect(clippy::cast_possible_truncation, reason = "spectra are single precision")]
 
 /// A spectrum to write.
 #[derive(Clone)]
@@ -51,10 +48,7 @@ impl Lrs {
             };
             continuum * line(4862.7, 5.0, 0.3) * line(5176.0, 20.0, 0.35) * line(6564.6, 4.0, 0.4)
         };
-        let flux: Vec<f32> = wave
-            .iter()
-            .map(|&w| shape(w) * (1.0 + noise() / 60.0))
-            .collect();
+        let flux: Vec<f32> = wave.iter().map(|&w| shape(w) * (1.0 + noise() / 60.0)).collect();
         let ivar = wave.iter().map(|&w| (60.0 / shape(w)).powi(2)).collect();
         let zeros = vec![0.0; wave.len()];
         let text = |value: &str| format!("'{value:<8}'");
@@ -83,15 +77,7 @@ impl Lrs {
             ("COEFF0", format!("{coeff0}")),
             ("COEFF1", "0.0001".into()),
         ];
-        Self {
-            cards,
-            coeff0,
-            wave,
-            flux,
-            ivar,
-            andmask: zeros.clone(),
-            ormask: zeros,
-        }
+        Self { cards, coeff0, wave, flux, ivar, andmask: zeros.clone(), ormask: zeros }
     }
 
     /// Sets a card; the value as it is written.
@@ -126,17 +112,12 @@ impl Lrs {
             Layout::Pilot => {
                 cards.push(card("EXTEN0", "'Flux Inverse Subcontinuum Andmask Ormask'"));
             }
-            Layout::Image => cards.push(card(
-                "EXTEN0",
-                "'Flux, Inverse, Wavelength, Andmask, Ormask'",
-            )),
+            Layout::Image => {
+                cards.push(card("EXTEN0", "'Flux, Inverse, Wavelength, Andmask, Ormask'"));
+            }
             Layout::Table => {}
         }
-        cards.extend(
-            self.cards
-                .iter()
-                .map(|(keyword, value)| card(keyword, value)),
-        );
+        cards.extend(self.cards.iter().map(|(keyword, value)| card(keyword, value)));
         let mut bytes = header(&cards);
         let third: Vec<f32> = match layout {
             Layout::Pilot => self.flux.iter().map(|flux| flux - 500.0).collect(),
@@ -154,37 +135,18 @@ impl Lrs {
                 card("TFIELDS", "6"),
                 card("EXTNAME", "'COADD   '"),
             ];
-            let names = [
-                "FLUX",
-                "IVAR",
-                "WAVELENGTH",
-                "ANDMASK",
-                "ORMASK",
-                "NORMALIZATION",
-            ];
+            let names = ["FLUX", "IVAR", "WAVELENGTH", "ANDMASK", "ORMASK", "NORMALIZATION"];
             for (number, name) in (1..).zip(names) {
                 cards.push(card(&format!("TTYPE{number}"), &format!("'{name:<8}'")));
                 cards.push(card(&format!("TFORM{number}"), &format!("'{pixels}E'")));
             }
             bytes.extend(header(&cards));
             let normalised = vec![-9999.0; pixels];
-            let columns = [
-                &self.flux,
-                &self.ivar,
-                &third,
-                &self.andmask,
-                &self.ormask,
-                &normalised,
-            ];
+            let columns =
+                [&self.flux, &self.ivar, &third, &self.andmask, &self.ormask, &normalised];
             bytes.extend(data(&columns));
         } else {
-            bytes.extend(data(&[
-                &self.flux,
-                &self.ivar,
-                &third,
-                &self.andmask,
-                &self.ormask,
-            ]));
+            bytes.extend(data(&[&self.flux, &self.ivar, &third, &self.andmask, &self.ormask]));
         }
         bytes
     }
@@ -199,9 +161,7 @@ impl Lrs {
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
     let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
-    let length = compressor
-        .gzip_compress(bytes, &mut out)
-        .expect("the buffer is large enough");
+    let length = compressor.gzip_compress(bytes, &mut out).expect("the buffer is large enough");
     out.truncate(length);
     out
 }
@@ -215,10 +175,8 @@ fn card(keyword: &str, value: &str) -> String {
 }
 
 fn header(cards: &[String]) -> Vec<u8> {
-    let mut bytes: Vec<u8> = cards
-        .iter()
-        .flat_map(|card| format!("{card:<80}").into_bytes())
-        .collect();
+    let mut bytes: Vec<u8> =
+        cards.iter().flat_map(|card| format!("{card:<80}").into_bytes()).collect();
     bytes.extend(format!("{:<80}", "END").into_bytes());
     bytes.resize(bytes.len().div_ceil(2880) * 2880, b' ');
     bytes

@@ -41,11 +41,7 @@ pub fn run_with(out: &Path, paths: &[&Path], more: &[&str]) -> Output {
 
 /// The last line of standard output.
 pub fn last_line(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .last()
-        .unwrap_or_default()
-        .to_owned()
+    String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned()
 }
 
 /// Asserts how a run ended, showing its log if it ended otherwise.
@@ -71,10 +67,8 @@ pub fn has_library(test: &str) -> bool {
 pub fn real_folders(test: &str) -> Vec<PathBuf> {
     let larger = std::env::var_os("STARMILL_REAL_DATA")
         .map_or_else(|| root().join("../shared/data/real"), PathBuf::from);
-    let folders: Vec<PathBuf> = [root().join(".starmill/spectra"), larger]
-        .into_iter()
-        .filter(|f| f.is_dir())
-        .collect();
+    let folders: Vec<PathBuf> =
+        [root().join(".starmill/spectra"), larger].into_iter().filter(|f| f.is_dir()).collect();
     if folders.is_empty() {
         println!("skipped: {test} needs real spectra; ops/fetch-spectra.sh gets ten");
     }

@@ -33,11 +33,7 @@ pub struct Salvaged {
 
 impl Item {
     pub fn new(id: u64) -> Self {
-        Self {
-            id,
-            size: 1,
-            salvaged: None,
-        }
+        Self { id, size: 1, salvaged: None }
     }
 }
 
@@ -53,10 +49,7 @@ pub struct Numbers(pub Range<u64>);
 impl Source for Numbers {
     type Out = Item;
     fn next(&mut self, _patience: Duration) -> Result<Next<Item>, BoxError> {
-        Ok(self
-            .0
-            .next()
-            .map_or(Next::End, |id| Next::Item(Item::new(id))))
+        Ok(self.0.next().map_or(Next::End, |id| Next::Item(Item::new(id))))
     }
 }
 
@@ -86,10 +79,7 @@ where
         (self.0)(batch, out)
     }
     fn salvage(mut item: Item, emitted: usize, panic: &str) -> Vec<Item> {
-        item.salvaged = Some(Salvaged {
-            emitted,
-            panic: panic.to_owned(),
-        });
+        item.salvaged = Some(Salvaged { emitted, panic: panic.to_owned() });
         vec![item]
     }
 }
@@ -132,30 +122,17 @@ impl Stage for Keep {
 
 /// A queue of so many items, unlimited in bytes.
 pub fn room(items: usize) -> Queue {
-    Queue {
-        items,
-        bytes: usize::MAX,
-    }
+    Queue { items, bytes: usize::MAX }
 }
 
 /// So many workers, each taking one item at a time.
 pub fn wide(workers: usize) -> Width {
-    Width {
-        workers,
-        queue: room(4),
-        batching: Batching::SINGLE,
-    }
+    Width { workers, queue: room(4), batching: Batching::SINGLE }
 }
 
 /// One worker that waits until its batch is full or its input ends.
 pub fn batches(max_items: usize) -> Width {
-    Width {
-        batching: Batching {
-            max_items,
-            max_age: DEADLINE,
-        },
-        ..wide(1)
-    }
+    Width { batching: Batching { max_items, max_age: DEADLINE }, ..wide(1) }
 }
 
 pub const SUPERVISION: Supervision = Supervision {

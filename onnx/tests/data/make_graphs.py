@@ -23,6 +23,7 @@ def make_weights() -> dict[str, np.ndarray]:
         "b1": rng.standard_normal(HIDDEN).astype(np.float32),
         "w2": rng.standard_normal((HIDDEN, LABELS)).astype(np.float32),
         "b2": np.array([4800.0, 2.5, -0.5], dtype=np.float32),
+        "mean": np.full(PIXELS, 1.0 / PIXELS, dtype=np.float32),
     }
 
 
@@ -37,7 +38,8 @@ def make_graph(name: str, rows: int | str, element: int = TensorProto.FLOAT) -> 
         helper.make_node("Relu", ["hidden"], ["active"]),
         helper.make_node("Gemm", ["active", "w2", "b2"], ["labels"]),
         helper.make_node("Mul", ["spectrum", "spectrum"], ["squared"]),
-        helper.make_node("ReduceMean", ["squared"], ["novelty"], axes=[1], keepdims=0),
+        # A product, since ReduceMean sums a row in an order that depends on where the row lies.
+        helper.make_node("MatMul", ["squared", "mean"], ["novelty"]),
     ]
     graph = helper.make_graph(
         nodes,

@@ -1,0 +1,22 @@
+"""Training, export and evaluation of the FCResNet model shipped with Starmill.
+
+The modules in the order data meets them:
+
+`fetch`         pinned archives, hash-checked and opened, never installed
+`pickles`       unpickling behind an allow-list
+`bossbrain`     normalised spectra of giants
+`atmosphere`    model atmospheres, and `synspec` the continua computed through them
+`continuum`     the polynomial that stands for those continua
+`survey_noise`  what the instrument does to a spectrum
+`training_set`  labels and spectra as LAMOST would have delivered them
+`prepare`       the recipe of the manifest, one spectrum at a time: the reference
+`network`       the net, its gradient and the Adam step
+`train`         the paper's schedule
+`novelty`       how unlike the training inputs a spectrum is
+`graph`         the ONNX file
+`golden`        reference values for other implementations
+`lamost`        reader of the three LRS file layouts
+`evaluate`      figures on synthetic and on real spectra
+`card`          the model card
+`manifest`      the contract with the Rust crate
+"""

@@ -1,0 +1,49 @@
+"""Emulators are pickles of other people: nothing but arrays and records may come out of them."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+from starmill_export import atmosphere, bossbrain, pickles
+
+
+class Command:
+    def __reduce__(self):
+        return os.system, ("false",)
+
+
+class Evaluation:
+    def __reduce__(self):
+        return eval, ("1 + 1",)
+
+
+class Attribute:
+    """What dill writes to fetch a function by name."""
+
+    def __reduce__(self):
+        return getattr, (np, "load")
+
+
+@pytest.mark.parametrize("payload", [Command(), Evaluation(), Attribute(), np.load, print])
+@pytest.mark.parametrize("allowed", [bossbrain.ALLOWED, atmosphere.ALLOWED])
+def test_everything_else_is_refused(tmp_path, payload, allowed):
+    path = tmp_path / "emulator.pkl"
+    path.write_bytes(pickle.dumps({"weights": [payload]}))
+    with pytest.raises(pickle.UnpicklingError, match="allow-list"):
+        pickles.load(path, allowed)
+
+
+def test_atmospheres_fetch_no_attribute_but_the_one():
+    with pytest.raises(ValueError, match="allow-list"):
+        atmosphere._get_attribute("os", "system")
+
+
+def test_arrays_are_read(tmp_path):
+    path = tmp_path / "arrays.pkl"
+    path.write_bytes(pickle.dumps({"a": np.arange(3.0)}, protocol=2))
+    renamed = pickles.NUMPY_GLOBALS | {
+        ("numpy._core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
+        ("_codecs", "encode"): lambda text, _name: text.encode("latin-1"),
+    }
+    np.testing.assert_array_equal(pickles.load(path, renamed)["a"], np.arange(3.0))

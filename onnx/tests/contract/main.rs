@@ -1,0 +1,11 @@
+//! What the crate promises, promise by promise.
+//!
+//! Tests that need ONNX Runtime say so and pass where it is not installed;
+//! `ops/fetch-onnxruntime.sh` installs it.
+
+mod engine;
+mod fixture;
+mod golden;
+mod manifest;
+mod padding;
+mod shipped;

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Measures starmill stage by stage and end to end against libdeflate and a Python baseline.
+#   ops/bench.sh [N]       with N files in each of three layouts (default 1000)
+#   --large                also peak memory on 10,000 files against 1,000
+#   --repetitions R        how often everything is run (default 5)
+#   --publish              write docs/benchmarks.md instead of out/bench/report.md
+# Exit code 1 means that a goal is not met.
+set -euo pipefail
+# shellcheck source=ops/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+count=1000 repetitions=5 large='' report=out/bench/report.md
+while [ $# -gt 0 ]; do
+  case $1 in
+    --large) large=out/bench/large ;;
+    --repetitions) repetitions=${2:?--repetitions needs a number} && shift ;;
+    --publish) report=docs/benchmarks.md ;;
+    *[!0-9]* | '') die "unknown argument $1; see the first lines of ops/bench.sh" ;;
+    *) count=$1 ;;
+  esac
+  shift
+done
+
+ops/setup.sh
+ops/fetch-onnxruntime.sh
+python_environment "$state/venv-test" ops/requirements-test.txt "about 500 MB"
+cargo build --release --locked --quiet
+python=$state/venv-test/bin/python
+
+"$python" ops/bench/make_lrs.py "out/bench/$count" --count "$count"
+if [ -n "$large" ]; then
+  "$python" ops/bench/make_lrs.py "$large" --count 10000 --layouts image
+fi
+"$python" ops/bench/measure.py --starmill "$(release_binary)" --data "out/bench/$count" \
+  --repetitions "$repetitions" --out out/bench/results.json ${large:+--large "$large"}
+"$python" ops/bench/report.py out/bench/results.json --out "$report"

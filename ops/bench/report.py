@@ -1,0 +1,190 @@
+"""Turn the results of ``measure.py`` into a page of Markdown, and say which goals are met."""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass
+class Goal:
+    """A number that is wanted, and what was found: a median and its spread."""
+
+    name: str
+    limit: float
+    at_least: bool
+    found: list[float]
+
+    @property
+    def median(self) -> float:
+        """Median over repetitions."""
+        return statistics.median(self.found)
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the median is on the wanted side of the limit."""
+        return self.median >= self.limit if self.at_least else self.median <= self.limit
+
+    def line(self) -> str:
+        """Return the line of a Markdown table."""
+        sign, verdict = "≥" if self.at_least else "≤", "met" if self.is_met else "**not met**"
+        spread = f"{number(min(self.found))} to {number(max(self.found))}"
+        return (
+            f"| {self.name} | {sign} {number(self.limit)} | {number(self.median)} |"
+            f" {spread} | {verdict} |"
+        )
+
+
+def number(value: float) -> str:
+    """Return a number with three significant digits and commas."""
+    if abs(value) >= 100:
+        digits = 3 - len(f"{abs(value):.0f}")
+        return f"{round(value, digits):,.0f}"
+    return f"{value:.3g}"
+
+
+def goals(results: dict) -> list[Goal]:
+    """Return the goals of the project with what was found."""
+    workers = results["workers"]
+
+    def each(measure: Callable[[dict], float]) -> list[float]:
+        return [measure(repetition) for repetition in results["repetitions"]]
+
+    def stage(repetition: dict, name: str, threads: int) -> float:
+        return repetition["stages"][f"{name}/{threads}"]["per_s"]
+
+    found = [
+        Goal(
+            "end to end over the Python baseline (one process, as scientists run it)",
+            10.0,
+            True,
+            each(lambda r: r["run"]["per_s"] / r["baseline"]["1"]["per_s"]),
+        ),
+        Goal(
+            f"end to end over libdeflate alone on the same {workers} threads",
+            0.7,
+            True,
+            each(lambda r: r["run"]["files_per_s"] / stage(r, "inflate", workers)),
+        ),
+        Goal(
+            "inference on one core, spectra a second",
+            500_000.0,
+            True,
+            each(lambda r: stage(r, "infer", 1)),
+        ),
+    ]
+    if "memory" in results:
+        small, large = (entry["peak_rss_bytes"] for entry in results["memory"])
+        name = "peak memory of 10,000 files over that of 1,000"
+        found.append(Goal(name, 1.3, False, [large / small]))
+    return found
+
+
+def rate_lines(results: dict) -> list[str]:
+    """Return the table of rates: a line for each program and number of threads."""
+    repetitions = results["repetitions"]
+
+    def line(name: str, threads: str, unit: str, rates: list[float]) -> str:
+        spread = f"{number(min(rates))} to {number(max(rates))}"
+        median = number(statistics.median(rates))
+        return f"| {name} | {threads} | {median} | {spread} | {unit} |"
+
+    lines = ["| what | threads | median a second | range | of |", "|---|---|---|---|---|"]
+    for key in repetitions[0]["stages"]:
+        name, threads = key.split("/")
+        unit = "files" if name in ("inflate", "read") else "spectra"
+        rates = [repetition["stages"][key]["per_s"] for repetition in repetitions]
+        label = "inflate (libdeflate alone)" if name == "inflate" else name
+        lines.append(line(label, threads, unit, rates))
+    rates = [repetition["run"]["per_s"] for repetition in repetitions]
+    lines.append(line("**starmill run**, end to end", str(results["workers"]), "files", rates))
+    for threads in repetitions[0]["baseline"]:
+        rates = [repetition["baseline"][threads]["per_s"] for repetition in repetitions]
+        lines.append(line("Python baseline, end to end", threads, "files", rates))
+    return lines
+
+
+def busy_lines(results: dict) -> list[str]:
+    """Return where the time of the last run went, stage by stage."""
+    run = results["repetitions"][-1]["run"]
+    lines = ["| stage | workers | in | out | busy, s of a worker's time |", "|---|---|---|---|---|"]
+    for stage in run["stages"]:
+        workers, busy = stage["workers"], stage["busy_s"]
+        moved = f"{stage['items_in']:,} | {stage['items_out']:,}"
+        lines.append(f"| {stage['name']} | {workers} | {moved} | {busy:.2f} |")
+    return lines
+
+
+def page(results: dict) -> str:
+    """Return the page."""
+    request, written = results["data"]["request"], results["data"]["written"]
+    run = results["repetitions"][-1]["run"]
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `ops/bench.sh --publish`; do not edit.",
+        "",
+        "## What was measured",
+        "",
+        f"Synthetic spectra (`ops/bench/make_lrs.py`, seed {request['seed']}) in the layouts, sizes"
+        " and compressibility of LAMOST low-resolution files, gzip, in the page cache:",
+        "",
+        "| layout | files | kB a file | compressed over inflated |",
+        "|---|---|---|---|",
+    ]
+    for layout, size in written.items():
+        per_file, ratio = size["stored"] / size["files"] / 1e3, size["stored"] / size["inflated"]
+        lines.append(f"| {layout} | {size['files']:,} | {per_file:.1f} | {ratio:.3f} |")
+    lines += ["", "| machine | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in results["machine"].items()]
+    lines += [
+        "",
+        f"Medians of {len(results['repetitions'])} repetitions. Each repetition runs every program"
+        " once, in turn; ratios are taken within a repetition. End-to-end times are of whole"
+        " processes, start-up included, but for the ratio to libdeflate, which is timed without"
+        " start-up as well. The baseline (`ops/bench/baseline.py`) does the same job"
+        " with astropy, numpy and ONNX Runtime.",
+        "",
+        "## Goals",
+        "",
+        "| what | wanted | median | range | |",
+        "|---|---|---|---|---|",
+        *(goal.line() for goal in goals(results)),
+        "",
+        "## Rates",
+        "",
+        *rate_lines(results),
+        "",
+        "## Where the time of a run goes",
+        "",
+        f"{run['files']:,} files, {run['rows']:,} rows and {run['rejects']:,} rejects in"
+        f" {run['process_wall_s']:.2f} s, peak memory {run['peak_rss_bytes'] / 2**20:.0f} MiB:",
+        "",
+        *busy_lines(results),
+    ]
+    if "memory" in results:
+        lines += ["", "## Memory", "", "| files | peak memory, MiB |", "|---|---|"]
+        for entry in results["memory"]:
+            lines.append(f"| {entry['files']:,} | {entry['peak_rss_bytes'] / 2**20:.0f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Run from the command line; the exit code is 1 where a goal is not met."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path, help="JSON file of measure.py")
+    parser.add_argument("--out", type=Path, required=True, help="Markdown file to write")
+    options = parser.parse_args()
+    results = json.loads(options.results.read_text())
+    text = page(results)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(text, encoding="utf-8")
+    print(text)
+    return 0 if all(goal.is_met for goal in goals(results)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

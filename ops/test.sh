@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Every check of the project, in the order in which failures are cheapest. Stops at the first one.
+set -euo pipefail
+# shellcheck source=ops/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# Runs one step and says how long it took: step NAME COMMAND...
+# No `||` follows the command, which would let a function go on after a failure inside it.
+current=''
+step() {
+  local begin=$SECONDS
+  current=$1
+  shift
+  say "== $current"
+  "$@"
+  say "== $current: $((SECONDS - begin)) s"
+}
+trap '[ $? -eq 0 ] || printf "error: step \"%s\" failed\n" "$current" >&2' EXIT
+
+licences_and_sources() {
+  cargo deny --log-level error --all-features check bans licenses sources
+}
+
+# Known vulnerabilities are listed in a database that is fetched anew each time. Where it cannot
+# be, the check says so and passes: a network failure says nothing about the code.
+advisories() {
+  local report
+  if report=$(cargo deny --log-level error check advisories 2>&1); then
+    say "$report"
+  elif [[ $report == *"failed to fetch advisory database"* ]]; then
+    say "skipped: the advisory database could not be fetched"
+  else
+    say "$report"
+    return 1
+  fi
+}
+
+rust_tests() {
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --locked --no-fail-fast
+    # nextest runs no examples in documentation.
+    cargo test --workspace --locked --doc --quiet
+  else
+    cargo test --workspace --locked --quiet
+  fi
+}
+
+python_tests() {
+  local folders=()
+  for folder in onnx/export/tests tests/python; do
+    [ -d "$folder" ] && folders+=("$folder")
+  done
+  python -m pytest -q "${folders[@]}"
+}
+
+shell_scripts() {
+  local scripts
+  mapfile -t scripts < <(find ops onnx .ci -name '*.sh' -o -path .ci/run | sort)
+  shellcheck --external-sources "${scripts[@]}"
+}
+
+step "set-up" ops/setup.sh --test
+python_environment "$state/venv-test" ops/requirements-test.txt "about 500 MB"
+export PATH="$PWD/$state/venv-test/bin:$PATH"
+step "inference library" ops/fetch-onnxruntime.sh
+step "sample spectra" ops/fetch-spectra.sh
+
+step "rustfmt" cargo fmt --all --check
+step "ruff check" ruff check --quiet .
+step "ruff format" ruff format --check --quiet .
+step "shellcheck" shell_scripts
+step "licences and sources" licences_and_sources
+step "advisories" advisories
+step "clippy" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+step "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+step "Rust tests" rust_tests
+step "Python tests" python_tests
+say "all checks passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"

@@ -1,0 +1,71 @@
+"""The benchmark page says what was measured, and whether the goals are met."""
+
+import report
+
+
+def results(run_per_s: float, large_memory: int = 110) -> dict:
+    def repetition(factor: float) -> dict:
+        rates = {"inflate/1": 6e3, "inflate/2": 12e3, "infer/1": 7e5, "read/1": 5e3}
+        stages = {key: {"per_s": rate * factor} for key, rate in rates.items()}
+        run = {
+            "files": 3000,
+            "rows": 2990,
+            "rejects": 10,
+            "per_s": run_per_s * factor,
+            "files_per_s": 1.2 * run_per_s * factor,
+            "process_wall_s": 0.3,
+            "peak_rss_bytes": 100 << 20,
+            "stages": [
+                {"name": "read", "workers": 2, "items_in": 3000, "items_out": 3000, "busy_s": 0.5}
+            ],
+        }
+        baseline = {"1": {"per_s": 400.0 * factor}, "2": {"per_s": 700.0 * factor}}
+        return {"stages": stages, "run": run, "baseline": baseline}
+
+    memory = [
+        {"files": 1000, "peak_rss_bytes": 100 << 20},
+        {"files": 10_000, "peak_rss_bytes": large_memory << 20},
+    ]
+    written = {"image": {"files": 3000, "stored": 45_000_000 * 3, "inflated": 92_160 * 3000}}
+    return {
+        "machine": {"processor": "a processor"},
+        "workers": 2,
+        "data": {"request": {"count": 3000, "seed": 1}, "written": written},
+        # A machine that is half as fast for a while changes no ratio.
+        "repetitions": [repetition(1.0), repetition(0.5), repetition(1.0)],
+        "memory": memory,
+    }
+
+
+def verdicts(measured: dict) -> list[bool]:
+    return [goal.is_met for goal in report.goals(measured)]
+
+
+def test_goals_are_judged_by_ratios_within_a_repetition() -> None:
+    goals = report.goals(results(run_per_s=9000.0))
+    assert [goal.median for goal in goals] == [22.5, 0.9, 7e5, 1.1]
+    assert verdicts(results(run_per_s=9000.0)) == [True] * 4
+
+
+def test_a_goal_that_is_missed_is_said_so() -> None:
+    assert verdicts(results(run_per_s=5000.0)) == [True, False, True, True]
+    assert verdicts(results(run_per_s=9000.0, large_memory=140)) == [True, True, True, False]
+    assert "**not met**" in report.page(results(run_per_s=5000.0))
+
+
+def test_the_page_holds_machine_data_and_rates() -> None:
+    page = report.page(results(run_per_s=9000.0))
+    for text in (
+        "a processor",
+        "Synthetic spectra",
+        "| image | 3,000 | 45.0 | 0.488 |",
+        "| **starmill run**, end to end | 2 | 9,000 | 4,500 to 9,000 | files |",
+        "| inflate (libdeflate alone) | 2 | 12,000 | 6,000 to 12,000 | files |",
+        "| read | 2 | 3,000 | 3,000 | 0.50 |",
+    ):
+        assert text in page
+
+
+def test_numbers_have_three_digits() -> None:
+    cases = {0.71234: "0.712", 22.53: "22.5", 123.4: "123", 727_777.0: "728,000", 1.0: "1"}
+    assert {value: report.number(value) for value in cases} == cases
