@@ -23,7 +23,7 @@ done
 
 ops/setup.sh
 ops/fetch-onnxruntime.sh
-python_environment "$state/venv-test" ops/requirements-test.txt "about 500 MB"
+python_environment "$state/venv-test" ops/requirements-test.txt "about 750 MB"
 cargo build --release --locked --quiet
 python=$state/venv-test/bin/python
 

@@ -26,6 +26,6 @@ python_environment() {
   say "installing $(grep -c == "$requirements") Python packages ($size) of $requirements into $folder"
   [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
   "$folder/bin/python" -m pip install --quiet --disable-pip-version-check \
-    --only-binary :all: --requirement "$requirements"
+    --only-binary :all: --no-deps --requirement "$requirements"
   cp "$requirements" "$folder/pins.txt"
 }

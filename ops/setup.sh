@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=ops/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-packages=(gcc libc6-dev pkg-config libcfitsio-dev python3 python3-venv)
+packages=(gcc libc6-dev pkg-config libcfitsio-dev python3 python3-pip python3-venv)
 case "${1:-}" in
   '') ;;
   --test) packages+=(fitsverify mandoc shellcheck) ;;
@@ -22,6 +22,7 @@ is_provided() {
     pkg-config) command -v pkg-config >/dev/null ;;
     libcfitsio-dev) pkg-config --exists cfitsio 2>/dev/null ;;
     python3) command -v python3 >/dev/null ;;
+    python3-pip) python3 -m pip --version >/dev/null 2>&1 ;;
     python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
     *) command -v "$1" >/dev/null ;;
   esac

@@ -87,7 +87,7 @@ impl<T> Item<T> {
         let Origin { file, index } = &self.origin;
         self.identity.name.clone().unwrap_or_else(|| {
             let digest = file.digest.to_string();
-            format!("sha256-{}:{index}", &digest[..16])
+            format!("blake3-{}:{index}", &digest[..16])
         })
     }
 }

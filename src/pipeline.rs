@@ -141,14 +141,16 @@ fn build(
     };
     Flow::from("list", List::new(listing, Arc::clone(counters)), queue(&config.list))
         .stage("read", width(&config.read), read)
-        .stage("prepare", width(&config.prepare), prepare)
+        .stage("prepare", Width { batching: GATHERED, ..width(&config.prepare) }, prepare)
         .stage("infer", infer_width(config), infer)
         .stage("write", WRITER, write)
 }
 
+/// Cheap stages take what gathers in a moment, so that they wake once for many spectra.
+const GATHERED: Batching = Batching { max_items: 64, max_age: Duration::from_millis(4) };
+
 /// One writer: it owns the commit. Nothing comes behind it, so its queue carries nothing.
-const WRITER: Width =
-    Width { workers: 1, queue: Queue { items: 1, bytes: 1 }, batching: Batching::SINGLE };
+const WRITER: Width = Width { workers: 1, queue: Queue { items: 1, bytes: 1 }, batching: GATHERED };
 
 fn queue(queue: &crate::config::Queue) -> Queue {
     Queue { items: queue.queue_items, bytes: queue.queue_bytes }

@@ -42,7 +42,7 @@ const INPUT: RGBColor = RGBColor(20, 120, 90);
 /// Lines that an eye looks for, vacuum Angstrom.
 const LINES: [(&str, f64); 8] = [
     ("Ca II K", 3934.8),
-    ("H\u{3b4}", 4102.9),
+    ("H\u{3b3}", 4341.7),
     ("H\u{3b2}", 4862.7),
     ("Mg b", 5176.6),
     ("Na D", 5893.8),
@@ -136,7 +136,7 @@ fn draw_flux(area: &DrawingArea<BitMapBackend, Shift>, spectrum: &Spectrum) -> D
         .axis_style(INK)
         .label_style((FONT, 17).into_font().color(&INK))
         .x_labels(12)
-        .y_label_formatter(&|value| format!("{value:.3e}"))
+        .y_label_formatter(&|value| format!("{value:.1e}"))
         .x_label_formatter(&|value| format!("{value:.0}"))
         .x_desc("vacuum wavelength (\u{c5})")
         .y_desc("flux (relative)")

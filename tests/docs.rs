@@ -22,7 +22,8 @@ fn the_default_configuration_is_printed_and_accepted_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.toml");
     fs::write(&path, stdout(&["config"])).unwrap();
-    let output = support::starmill(&["--config", path.to_str().unwrap(), "models", "list"]).output();
+    let output =
+        support::starmill(&["--config", path.to_str().unwrap(), "models", "list"]).output();
     assert!(output.unwrap().status.success());
 }
 

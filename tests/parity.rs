@@ -34,7 +34,10 @@ fn assert_close(found: &[f32], expected: &[f64], what: &str) {
     for (bin, (found, expected)) in found.iter().zip(expected).enumerate() {
         let difference = (f64::from(*found) - expected).abs();
         // Inputs are single precision, so the tolerance grows with the number.
-        assert!(difference <= TOLERANCE * expected.abs().max(1.0), "{what}, bin {bin}: {difference:e}");
+        assert!(
+            difference <= TOLERANCE * expected.abs().max(1.0),
+            "{what}, bin {bin}: {difference:e}"
+        );
     }
 }
 
@@ -53,7 +56,9 @@ fn golden_spectrum(case: &Value) -> Spectrum {
         bits
     };
     let arrays = Arrays {
-        wave: (0..pixels).map(|i| 10f64.powf(first + step * f64::from(u32::try_from(i).unwrap()))).collect(),
+        wave: (0..pixels)
+            .map(|i| 10f64.powf(first + step * f64::from(u32::try_from(i).unwrap())))
+            .collect(),
         flux: single("flux"),
         ivar: single("ivar"),
         andmask: mask("andmask"),
@@ -92,10 +97,8 @@ fn read(path: &Path) -> Result<Spectrum, Reject> {
 #[test]
 fn real_spectra_are_read_and_prepared_as_python_does() {
     let test = "the comparison on real spectra";
-    let files: Vec<PathBuf> = support::real_files(test, "")
-        .into_iter()
-        .filter(|path| read(path).is_ok())
-        .collect();
+    let files: Vec<PathBuf> =
+        support::real_files(test, "").into_iter().filter(|path| read(path).is_ok()).collect();
     let Some(mut python) = support::python(test) else { return };
     if files.is_empty() {
         return;

@@ -78,6 +78,11 @@ impl<T> QueueReceiver<T> {
         self.gate.release(parcel.bytes);
         Received::Item(parcel.item)
     }
+
+    /// Lets items gather for so long.
+    pub(crate) fn nap(&self, length: Duration) {
+        self.gate.starving(|| std::thread::sleep(length));
+    }
 }
 
 impl<T> Clone for QueueReceiver<T> {

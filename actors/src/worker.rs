@@ -107,6 +107,10 @@ enum Intake {
     Drained,
 }
 
+/// How long a worker that fills a batch sleeps when its queue is empty. To be woken for every
+/// single item would cost more than most items do.
+const NAP: Duration = Duration::from_millis(1);
+
 impl<I: Payload, O: Payload> Run<I, O> {
     fn work<S: Stage<In = I, Out = O>>(&mut self, stage: &mut S) -> Result<(), Leave> {
         let mut batch = Vec::new();
@@ -144,10 +148,16 @@ impl<I: Payload, O: Payload> Run<I, O> {
         }
         let first = Instant::now();
         while batch.len() < self.batching.max_items {
-            let left = self.batching.max_age.saturating_sub(first.elapsed());
-            match self.input.receive(left) {
+            match self.input.receive(Duration::ZERO) {
                 Received::Item(item) => batch.push(item),
-                Received::TimedOut | Received::Drained => break,
+                Received::Drained => break,
+                Received::TimedOut => {
+                    let left = self.batching.max_age.saturating_sub(first.elapsed());
+                    if left.is_zero() {
+                        break;
+                    }
+                    self.input.nap(left.min(NAP));
+                }
             }
         }
         let meter = &self.output.meter;

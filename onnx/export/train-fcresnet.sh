@@ -22,7 +22,7 @@ if [ ! -x "$venv/bin/python" ]; then
     python3 -m venv "$venv"
 fi
 if ! cmp -s "$export_dir/requirements.txt" "$venv/installed.txt"; then
-    echo "installing into it, about 45 MB of wheels:"
+    echo "installing into it, about 40 MB of wheels:"
     grep '==' "$export_dir/requirements.txt"
     "$venv/bin/python" -m pip install --quiet --no-deps -r "$export_dir/requirements.txt"
     cp "$export_dir/requirements.txt" "$venv/installed.txt"

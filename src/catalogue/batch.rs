@@ -142,16 +142,25 @@ fn float(cell: &Cell) -> Option<f64> {
 
 /// How Parquet is written, everywhere. Dictionaries are off because they make float columns both
 /// larger and four times slower; statistics of whole row groups help those who query.
-pub(super) fn writer_properties() -> WriterProperties {
+pub(super) fn writer_properties(compression: Compression) -> WriterProperties {
     WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("starmill ", env!("CARGO_PKG_VERSION")).into())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default()))
+        .set_compression(compression)
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_max_row_group_row_count(Some(ROW_GROUP))
         .build()
 }
+
+/// How the published tables are compressed.
+pub(super) fn published() -> Compression {
+    Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default())
+}
+
+/// Segments and merged runs are read again soon: compressing them would take more time, and for
+/// every open one more memory, than it saves space.
+pub(super) const TRANSIENT: Compression = Compression::UNCOMPRESSED;
 
 /// Rows in a Parquet row group: fixed, so that equal rows give equal bytes.
 pub(super) const ROW_GROUP: usize = 8192;

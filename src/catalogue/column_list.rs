@@ -339,9 +339,9 @@ pub(super) fn provenance_columns(model_id: &str) -> Vec<Column> {
         ),
         column(
             Both,
-            ("file_sha256", Text),
+            ("file_blake3", Text),
             ("", "meta.checksum"),
-            "SHA-256 of the input file; zeros if it could not be read",
+            "BLAKE3 of the input file; zeros if it could not be read",
             get(|o| Cell::Text(Some(o.origin.file.digest.to_string()))),
         ),
     ]

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::seal::{CATALOGUE, Counts, Provenance, REJECTS};
 use super::{CatalogueError, publish, temporary_name};
-use crate::input::Digest;
 
 /// Name of the manifest within the catalogue's folder.
 pub const MANIFEST: &str = "run.json";
@@ -31,10 +31,8 @@ pub fn write_manifest(
         for ending in ["fits", "parquet"] {
             let name = format!("{stem}.{ending}");
             let path = folder.join(&name);
-            digests.insert(
-                name,
-                Digest::of_file(&path).map_err(CatalogueError::io(&path))?.to_string().into(),
-            );
+            let digest = sha256(&path).map_err(CatalogueError::io(&path))?;
+            digests.insert(name, digest.into());
         }
     }
     let manifest = json!({
@@ -49,4 +47,19 @@ pub fn write_manifest(
     std::fs::write(&temporary, format!("{manifest:#}\n"))
         .map_err(CatalogueError::io(&temporary))?;
     publish(&temporary, &path)
+}
+
+/// What `sha256sum` prints for a file.
+fn sha256(path: &Path) -> std::io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut file = std::fs::File::open(path)?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match std::io::Read::read(&mut file, &mut buffer)? {
+            0 => break,
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+    let digest = hasher.finalize();
+    Ok(digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
 }

@@ -12,7 +12,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::CatalogueError;
-use super::batch::{ROW_GROUP, SORT_KEY, writer_properties};
+use super::batch::{ROW_GROUP, SORT_KEY, TRANSIENT, writer_properties};
 
 /// Segments merged at once: bounds open files and memory whatever their number.
 const FAN_IN: usize = 32;
@@ -46,7 +46,7 @@ fn write_merged(group: &[PathBuf], path: &Path) -> Result<(), CatalogueError> {
     let Some(first) = merge.next_batch()? else {
         return Ok(());
     };
-    let mut writer = ArrowWriter::try_new(file, first.schema(), Some(writer_properties()))
+    let mut writer = ArrowWriter::try_new(file, first.schema(), Some(writer_properties(TRANSIENT)))
         .map_err(CatalogueError::parquet(path))?;
     let mut next = Some(first);
     while let Some(batch) = next {

@@ -11,8 +11,9 @@ use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, RecordBatch, String
 use arrow_select::filter::filter_record_batch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::KeyValue;
 
-use super::batch::{ROW_GROUP, name_in, segment_schema, writer_properties};
+use super::batch::{ROW_GROUP, name_in, published, segment_schema, writer_properties};
 use super::columns::{CODE, Column, DETAIL, FILE, REASON, REMEDY, Schema};
 use super::fits_table::{FitsTable, TextWidths};
 use super::merge::{keys, merge};
@@ -114,7 +115,7 @@ fn judge(
 ) -> Vec<Verdict> {
     let codes: &Int32Array =
         batch.column_by_name(CODE).expect("segments have every column").as_primitive::<Int32Type>();
-    let (files, digests) = (text_column(batch, FILE), text_column(batch, "file_sha256"));
+    let (files, digests) = (text_column(batch, FILE), text_column(batch, "file_blake3"));
     let mut verdicts = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
         let (file, digest) = (files.value(row), digests.value(row));
@@ -212,16 +213,25 @@ impl Sink {
         let temporary = temporary_name(&parquet);
         let projection: Vec<usize> =
             columns.iter().filter_map(|column| all.index_of(&column.name).ok()).collect();
-        let notes = provenance.entries.iter().map(|(keyword, value, _)| {
-            (format!("starmill.{}", keyword.to_lowercase()), value.clone())
-        });
+        let notes: Vec<(String, String)> = provenance
+            .entries
+            .iter()
+            .map(|(keyword, value, _)| {
+                (format!("starmill.{}", keyword.to_lowercase()), value.clone())
+            })
+            .collect();
         let schema = all
             .project(&projection)
             .map_err(CatalogueError::parquet(&parquet))?
-            .with_metadata(notes.collect::<HashMap<_, _>>());
+            .with_metadata(notes.iter().cloned().collect::<HashMap<_, _>>());
         let file = File::create(&temporary).map_err(CatalogueError::io(&temporary))?;
-        let writer = ArrowWriter::try_new(file, Arc::new(schema), Some(writer_properties()))
-            .map_err(CatalogueError::parquet(&parquet))?;
+        let mut writer =
+            ArrowWriter::try_new(file, Arc::new(schema), Some(writer_properties(published())))
+                .map_err(CatalogueError::parquet(&parquet))?;
+        // Readers that know Arrow see the notes of its schema, all others those of the file.
+        for (key, value) in notes {
+            writer.append_key_value_metadata(KeyValue::new(key, value));
+        }
         let widths = TextWidths::new(&columns);
         let fits = folder.join(format!("{stem}.fits"));
         Ok(Self { columns, projection, parquet, fits, writer, widths, extname: stem, count: 0 })

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use parquet::arrow::ArrowWriter;
 
-use super::batch::{sorted_batch, writer_properties};
+use super::batch::{TRANSIENT, sorted_batch, writer_properties};
 use super::columns::Schema;
 use super::{CatalogueError, publish, temporary_name};
 use crate::input::Digest;
@@ -34,8 +34,9 @@ pub fn write_segment(
     let temporary = temporary_name(&path);
     let batch = sorted_batch(schema, outcomes).map_err(CatalogueError::parquet(&path))?;
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(writer_properties()))
-        .map_err(CatalogueError::parquet(&path))?;
+    let mut writer =
+        ArrowWriter::try_new(&mut bytes, batch.schema(), Some(writer_properties(TRANSIENT)))
+            .map_err(CatalogueError::parquet(&path))?;
     writer.write(&batch).map_err(CatalogueError::parquet(&path))?;
     writer.close().map_err(CatalogueError::parquet(&path))?;
     File::create(&temporary)

@@ -43,7 +43,7 @@ const HIDDEN: [&str; 21] = [
     "model",
     "file",
     "file_index",
-    "file_sha256",
+    "file_blake3",
 ];
 
 /// Reads the first rows of the catalogue in `folder`.

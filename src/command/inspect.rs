@@ -25,7 +25,7 @@ pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exi
         Ok(bytes) => bytes,
         Err(reject) => return Ok(rejected(&reject)),
     };
-    println!("sha256    {digest}\nbytes     {} when inflated", bytes.len());
+    println!("blake3    {digest}\nbytes     {} when inflated", bytes.len());
     let fits = match Fits::parse(bytes) {
         Ok(fits) => fits,
         Err(error) => return Ok(rejected(&error.into())),

@@ -7,8 +7,6 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::reject::{Code, Reject};
 
 /// Upper limits on sizes, from config.
@@ -20,14 +18,15 @@ pub struct Limits {
     pub inflated_bytes: u64,
 }
 
-/// SHA-256 of a file as it lies on disk.
+/// BLAKE3 of a file as it lies on disk: a quarter of the cost of SHA-256, which would be a fifth of
+/// that of inflating. `b3sum` prints the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
     /// The digest of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        Self(*blake3::hash(bytes).as_bytes())
     }
 
     /// The digest of a file of any size.
@@ -35,21 +34,15 @@ impl Digest {
     /// # Errors
     /// The operating system's error when it cannot be read.
     pub fn of_file(path: &Path) -> std::io::Result<Self> {
-        let mut hasher = Sha256::new();
-        let mut file = File::open(path)?;
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            match file.read(&mut buffer)? {
-                0 => return Ok(Self(hasher.finalize().into())),
-                length => hasher.update(&buffer[..length]),
-            }
-        }
+        let mut hasher = blake3::Hasher::new();
+        std::io::copy(&mut File::open(path)?, &mut hasher)?;
+        Ok(Self(*hasher.finalize().as_bytes()))
     }
 }
 
 impl std::fmt::Display for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
     }
 }
 
@@ -262,7 +255,8 @@ mod tests {
         assert_eq!(read(&path).unwrap_err(), Code::TOO_LARGE);
         assert_eq!(read(folder.path()).unwrap_err(), Code::UNREADABLE);
         std::fs::write(&path, b"abc").unwrap();
-        let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        // b3sum of the three letters.
+        let digest = "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85";
         assert_eq!(read(&path).unwrap().to_string(), digest);
     }
 }

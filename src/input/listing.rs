@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use crate::reject::{Code, Reject};
@@ -25,8 +25,13 @@ pub enum Found {
 /// up a stop request, and it is at most a few names ahead, so that memory does not grow with the
 /// archive.
 pub struct Listing {
-    found: Receiver<Found>,
+    found: Receiver<Vec<Found>>,
+    /// What is left of the portion last received.
+    portion: std::vec::IntoIter<Found>,
 }
+
+/// Entries that change threads together.
+const PORTION: usize = 64;
 
 /// Waiting for the next entry had no result yet.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,9 +51,9 @@ impl Listing {
         names: Vec<PathBuf>,
         stdin: impl BufRead + Send + 'static,
     ) -> std::io::Result<Self> {
-        let (sender, found) = sync_channel(256);
+        let (sender, found) = sync_channel(4);
         std::thread::Builder::new().name("listing".into()).spawn(move || {
-            let mut emit = |entry| sender.send(entry).is_ok();
+            let mut emit = Portions { sender, waiting: Vec::new() };
             let mut stdin = Some(stdin);
             for name in names {
                 let more = if name.as_os_str() == "-" {
@@ -60,42 +65,71 @@ impl Listing {
                     return;
                 }
             }
+            emit.flush();
         })?;
-        Ok(Self { found })
+        Ok(Self { found, portion: Vec::new().into_iter() })
     }
 
     /// The next entry, if one comes within `patience`.
     ///
     /// # Errors
     /// [`Pending`] says whether to ask again.
-    pub fn next(&self, patience: Duration) -> Result<Found, Pending> {
-        self.found.recv_timeout(patience).map_err(|error| match error {
-            RecvTimeoutError::Timeout => Pending::NotYet,
-            RecvTimeoutError::Disconnected => Pending::End,
-        })
+    pub fn next(&mut self, patience: Duration) -> Result<Found, Pending> {
+        if let Some(found) = self.portion.next() {
+            return Ok(found);
+        }
+        match self.found.recv_timeout(patience) {
+            Ok(portion) => self.portion = portion.into_iter(),
+            Err(RecvTimeoutError::Timeout) => return Err(Pending::NotYet),
+            Err(RecvTimeoutError::Disconnected) => return Err(Pending::End),
+        }
+        self.portion.next().ok_or(Pending::NotYet)
     }
 }
 
 impl Iterator for Listing {
     type Item = Found;
     fn next(&mut self) -> Option<Found> {
-        self.found.recv().ok()
+        loop {
+            match self.next(Duration::MAX) {
+                Ok(found) => return Some(found),
+                Err(Pending::NotYet) => {}
+                Err(Pending::End) => return None,
+            }
+        }
     }
 }
 
-/// Each lister returns false once nobody listens any more.
-type Emit<'a> = dyn FnMut(Found) -> bool + 'a;
+/// Collects entries and hands them over in portions. Each of its calls, like each lister, returns
+/// false once nobody listens any more.
+struct Portions {
+    sender: SyncSender<Vec<Found>>,
+    waiting: Vec<Found>,
+}
 
-fn list_lines(lines: impl BufRead, emit: &mut Emit) -> bool {
+impl Portions {
+    fn emit(&mut self, found: Found) -> bool {
+        self.waiting.push(found);
+        self.waiting.len() < PORTION || self.flush()
+    }
+
+    fn flush(&mut self) -> bool {
+        self.waiting.is_empty() || self.sender.send(std::mem::take(&mut self.waiting)).is_ok()
+    }
+}
+
+fn list_lines(lines: impl BufRead, emit: &mut Portions) -> bool {
     for line in lines.split(b'\n') {
         let Ok(mut line) = line else {
             let reject = Code::UNREADABLE.because("the list on standard input could not be read");
-            return emit(Found::Missing("-".into(), reject));
+            return emit.emit(Found::Missing("-".into(), reject));
         };
         if line.ends_with(b"\r") {
             line.pop();
         }
-        if !line.is_empty() && !list_name(&bytes_to_path(line), emit) {
+        // The next line may be long in coming, so this one does not wait for it.
+        let more = line.is_empty() || (list_name(&bytes_to_path(line), emit) && emit.flush());
+        if !more {
             return false;
         }
     }
@@ -109,37 +143,37 @@ fn bytes_to_path(bytes: Vec<u8>) -> PathBuf {
 }
 
 /// A name that exists is taken as it is; only one that does not is tried as a pattern.
-fn list_name(name: &Path, emit: &mut Emit) -> bool {
+fn list_name(name: &Path, emit: &mut Portions) -> bool {
     match std::fs::symlink_metadata(name) {
         Ok(_) if name.is_dir() => list_directory(name, emit),
-        Ok(_) => emit(Found::File(name.to_owned())),
+        Ok(_) => emit.emit(Found::File(name.to_owned())),
         Err(error) => {
             let pattern = name.to_str().filter(|name| name.contains(['*', '?', '[']));
             match pattern.and_then(|pattern| glob::glob(pattern).ok()) {
                 Some(paths) => list_pattern(name, paths, emit),
-                None => emit(missing(name, &error.to_string())),
+                None => emit.emit(missing(name, &error.to_string())),
             }
         }
     }
 }
 
-fn list_pattern(name: &Path, paths: glob::Paths, emit: &mut Emit) -> bool {
+fn list_pattern(name: &Path, paths: glob::Paths, emit: &mut Portions) -> bool {
     let mut any = false;
     for path in paths {
         any = true;
         let more = match path {
             Ok(path) if path.is_dir() => list_directory(&path, emit),
-            Ok(path) => emit(Found::File(path)),
-            Err(error) => emit(unreadable(error.path(), &error.error().to_string())),
+            Ok(path) => emit.emit(Found::File(path)),
+            Err(error) => emit.emit(unreadable(error.path(), &error.error().to_string())),
         };
         if !more {
             return false;
         }
     }
-    any || emit(missing(name, "the pattern matches nothing"))
+    any || emit.emit(missing(name, "the pattern matches nothing"))
 }
 
-fn list_directory(directory: &Path, emit: &mut Emit) -> bool {
+fn list_directory(directory: &Path, emit: &mut Portions) -> bool {
     let mut any = false;
     // Links to directories are followed; walkdir ends loops and reports them as errors.
     for entry in walkdir::WalkDir::new(directory).follow_links(true).sort_by_file_name() {
@@ -162,11 +196,11 @@ fn list_directory(directory: &Path, emit: &mut Emit) -> bool {
             }
         };
         any = true;
-        if !emit(found) {
+        if !emit.emit(found) {
             return false;
         }
     }
-    any || emit(missing(directory, "the directory holds no .fits, .fits.gz or .fits.zst file"))
+    any || emit.emit(missing(directory, "the directory holds no .fits, .fits.gz or .fits.zst file"))
 }
 
 fn is_candidate(path: &Path) -> bool {

@@ -217,7 +217,7 @@ pub(crate) mod tests {
         check("weighting = \"good\"", "weighting = \"best\"", "step 2");
         check("max_bad_fraction", "max_bad_part", "step 1");
         check("\"zscore\"", "\"zscore\"\nextra = 1", "step 3");
-        check("last = 8120.8222", "last = 8200.0", "144 values");
+        check("last = 8120.8222", "last = 8200.0", "145 values");
         check("last = 8120.8222", "last = 3000.0", "step 2");
     }
 

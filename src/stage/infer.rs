@@ -34,6 +34,7 @@ impl Stage for Infer {
         batch: &mut [Self::In],
         out: &mut Outlet<'_, Self::Out>,
     ) -> Result<(), Halt> {
+        let _span = tracing::info_span!("infer").entered();
         let live: Vec<&Prepared> =
             batch.iter().filter_map(|item| item.content.as_ref().ok()).collect();
         let mut inputs = Array2::zeros((live.len(), self.pixels));

@@ -41,6 +41,7 @@ impl Stage for Prepare {
         batch: &mut [Self::In],
         out: &mut Outlet<'_, Self::Out>,
     ) -> Result<(), Halt> {
+        let _span = tracing::info_span!("prepare").entered();
         for item in batch {
             out.send(item.and_then(|spectrum| self.prepare(spectrum)))?;
         }

@@ -49,7 +49,7 @@ impl Read {
             digest,
             spectra: 1,
         };
-        if let Some(reject) = task.missing.take() {
+        if let Some(reject) = task.missing.clone() {
             return fail(failed(Digest::default()), reject, out);
         }
         let digest = match self.reader.read(&task.path) {
@@ -128,6 +128,7 @@ impl Stage for Read {
         batch: &mut [FileTask],
         out: &mut Outlet<'_, Self::Out>,
     ) -> Result<(), Halt> {
+        let _span = tracing::info_span!("read").entered();
         batch.iter_mut().try_for_each(|task| self.read(task, out))
     }
 

@@ -138,6 +138,7 @@ impl Stage for Write {
         batch: &mut [Self::In],
         _: &mut Outlet<'_, Infallible>,
     ) -> Result<(), Halt> {
+        let _span = tracing::info_span!("write").entered();
         for outcome in batch {
             self.gather(outcome)?;
             self.commit_if_due()?;

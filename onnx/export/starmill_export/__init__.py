@@ -7,16 +7,18 @@ The modules in the order data meets them:
 `bossbrain`     normalised spectra of giants
 `atmosphere`    model atmospheres, and `synspec` the continua computed through them
 `continuum`     the polynomial that stands for those continua
-`survey_noise`  what the instrument does to a spectrum
+`instrument`    what lies between a star and a file of the survey
 `training_set`  labels and spectra as LAMOST would have delivered them
 `prepare`       the recipe of the manifest, one spectrum at a time: the reference
 `network`       the net, its gradient and the Adam step
 `train`         the paper's schedule
 `novelty`       how unlike the training inputs a spectrum is
+`weighting`     which mean of a bin's pixels serves
 `graph`         the ONNX file
 `golden`        reference values for other implementations
 `lamost`        reader of the three LRS file layouts
 `evaluate`      figures on synthetic and on real spectra
 `card`          the model card
 `manifest`      the contract with the Rust crate
+`pipeline`      the whole chain, and `cli` its command line
 """

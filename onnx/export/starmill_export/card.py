@@ -1,5 +1,6 @@
 """The model card: what the model is for, what it is not for, and every figure with its origin."""
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class RealFindings:
     rejected: dict[str, int]
     agreements: dict[str, Agreement]
     repeats: dict[str, RepeatScatter]
+    calibration: tuple[np.ndarray, float]
     outside: dict[str, Outside]
 
     @classmethod
@@ -53,6 +55,7 @@ class RealFindings:
         }
         groups = {
             "giants by LASP": giants,
+            "giants by LASP, S/N_g > 20": giants & bright,
             "dwarfs by LASP": dwarfs,
             "dwarfs by LASP, Teff > 6000 K": dwarfs & (lasp[:, 0] > 6000),
             "other stars, S/N_g > 20": star & ~labelled & bright,
@@ -61,14 +64,20 @@ class RealFindings:
         ranges = np.array([label["valid"] for label in manifest.LABELS])
         off_range = ((real.labels < ranges[:, 0]) | (real.labels > ranges[:, 1])).any(axis=1)
         novel = real.novelty > 1
+        usual = ~novel & ~off_range
+        repeats = {
+            _range(low, high): evaluate.repeat_scatter(data, real, (low, high))
+            for low, high in REPEAT_BINS
+        }
+        repeats["above 20, within the model's range"] = evaluate.repeat_scatter(
+            data, real, REPEAT_BINS[-1], usual
+        )
         return cls(
             len(real.observations),
             real.rejected,
             {name: evaluate.agreement(real, lasp, rows) for name, rows in compared.items()},
-            {
-                _range(low, high): evaluate.repeat_scatter(data, real, (low, high))
-                for low, high in REPEAT_BINS
-            },
+            repeats,
+            evaluate.calibration_scatter(data, real, len(instrument.CALIBRATION_TERMS)),
             {
                 name: Outside(
                     int(rows.sum()),
@@ -90,7 +99,7 @@ class Findings:
     spread: np.ndarray
     precision: dict[str, np.ndarray]
     precision_free: np.ndarray
-    outside: float
+    outside: tuple[float, float]
     comparison: dict[str, Comparison]
     real: RealFindings | None
 
@@ -99,7 +108,8 @@ def text(findings: Findings) -> str:
     """The card in Markdown."""
     sections = [_purpose(), _data(findings), _synthetic(findings), _weighting(findings)]
     sections.append(_real(findings.real) if findings.real else NO_REAL)
-    return "\n\n".join([*sections, ACKNOWLEDGEMENT]) + "\n"
+    blocks = "\n\n".join([*sections, ACKNOWLEDGEMENT]).split("\n\n")
+    return "\n\n".join(_filled(block) for block in blocks) + "\n"
 
 
 NO_REAL = """## Real spectra
@@ -139,11 +149,13 @@ def _data(findings: Findings) -> str:
 {findings.examples} *synthetic* giants, split 60/20/20 by star into training, validation and test.
 Lines: the bossbrain 1.0.12 emulator (Synspec). Continua: SYNSPEC54 through atmosnet 1.0.1
 atmospheres. Then radial velocity, R = 1500 to 2100, reddening, interstellar Na D, telluric bands,
-flux-calibration errors (smooth terms of {instrument.CALIBRATION_TERMS[0]:.0%} and down, a step
-where the arms join), noise at the native pixels for S/N_g {training_set.SNR_G[0]:.0f} to
-{training_set.SNR_G[1]:.0f}, sky residuals and lost pixels; and then the recipe of the manifest.
-The amplitudes are assumptions. In {training_set.FREE_SHARE:.0%} of the stars every label is drawn
-independently, in the others it follows the trends of the Galaxy with generous scatter.
+flux-calibration errors (smooth ones of the size seen in repeat visits, and
+{instrument.FINE_ERROR:.1%} on the scale of a bin), noise at the native pixels for S/N_g
+{training_set.SNR_G[0]:.0f} to {training_set.SNR_G[1]:.0f}, sky residuals and lost pixels; and then
+the recipe of the manifest. The other amplitudes are assumptions.
+
+In {training_set.FREE_SHARE:.0%} of the stars every label is drawn independently, in the others it
+follows the trends of the Galaxy with generous scatter.
 [Fe/H] is the [M/H] of the emulator.
 
 {findings.parameters} parameters. MSE of z-scored labels, Adam from 1e-3, batches of 128, the rate
@@ -164,8 +176,10 @@ how well the net finds it; **it is not survey precision**.
 {_table(["held-out spectra", *HEADINGS], rows)}
 
 Novelty is the larger of two distances in the space of the inputs, each over its own limit: within
-the 20 leading principal components of the training inputs (Hotelling's T^2), and off them (Q). It
-exceeds 1 in {findings.outside:.2%} of the held-out spectra."""
+the 20 leading principal components of the training inputs (Hotelling's T^2), and off them (Q). Its
+limits were set on validation spectra of S/N_g above 20 for a rate of 1 % above 1; the rate is
+{findings.outside[0]:.1%} of the held-out spectra of such S/N and {findings.outside[1]:.0%} of the
+fainter ones (*synthetic*)."""
 
 
 def _weighting(findings: Findings) -> str:
@@ -196,6 +210,12 @@ def _real(real: RealFindings) -> str:
         [name, str(found.count), f"{found.novel:.0%}", f"{found.flagged:.0%}"]
         for name, found in real.outside.items()
     ]
+    smooth, fine = real.calibration
+    calibration = [
+        ["assumed", *(_number(value) for value in instrument.CALIBRATION_TERMS), "-"],
+        ["repeat visits", *(_number(value) for value in smooth), _number(fine)],
+    ]
+    terms = [str(degree) for degree in range(1, len(smooth) + 1)]
     rejected = ", ".join(f"{count} {code}" for code, count in sorted(real.rejected.items()))
     return f"""## Real spectra
 
@@ -207,10 +227,15 @@ dwarfs show what the model does outside its range.
 
 {_table(["LASP", "spectra", *HEADINGS[:3]], agreements)}
 
-Scatter of one visit from pairs of visits of the same star (*real*; whatever the star is), by the
-lower S/N_g of the pair:
+Scatter of one visit from pairs of visits of the same star (*real*), by the
+lower S/N_g of the pair; most of these stars are no giants:
 
 {_table(["S/N_g", "pairs", *HEADINGS], repeats)}
+
+The same pairs, spectrum against spectrum (*real*): spread of the Legendre terms of ln flux, by
+degree, and of what they leave in a bin; beside it what the training spectra were given.
+
+{_table(["ln flux", *terms, "rest"], calibration)}
 
 Told apart as unlike the training spectra (*real*): novelty above 1, and novelty above 1 or a label
 outside its trained range.
@@ -228,6 +253,11 @@ def _number(value: float, digits: int = 3) -> str:
 
 def _range(low: float, high: float) -> str:
     return f"above {low:.0f}" if np.isinf(high) else f"{low:.0f}-{high:.0f}"
+
+
+def _filled(block: str) -> str:
+    """A paragraph broken at 100 characters; headings and tables as they are."""
+    return block if block[0] in "#|" else textwrap.fill(" ".join(block.split()), 100)
 
 
 def _table(heading: list[str], rows: list[list[str]]) -> str:

@@ -73,7 +73,11 @@ def fit(
     terms = _label_terms(points)
     coefficients = np.linalg.lstsq(terms, shape, rcond=None)[0]
     residual = terms @ coefficients - shape
-    quality = {"models": len(points), "rms": residual.std(), "largest": np.abs(residual).max()}
+    quality = {
+        "models": len(points),
+        "rms": round(float(residual.std()), 5),
+        "largest": round(float(np.abs(residual).max()), 5),
+    }
     return Continuum(wavelength, coefficients), quality
 
 
@@ -81,7 +85,7 @@ def save(path: Path, continuum: Continuum, quality: dict[str, float]) -> None:
     """Write the polynomial as JSON."""
     content = {
         "about": "ln continuum of giants (SYNSPEC54): label terms x air wavelengths (Angstrom)",
-        "fit": {key: round(float(value), 5) for key, value in quality.items()},
+        "fit": quality,
         "wavelength": continuum.wavelength.round(3).tolist(),
         "coefficients": continuum.coefficients.round(6).tolist(),
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.polynomial import legendre
 
 from starmill_export import lamost, prepare
 from starmill_export.graph import Model
@@ -18,10 +19,10 @@ LASP_COLUMNS = ["teff", "logg", "feh"]
 
 @dataclass
 class RealSpectra:
-    """Real observations that the recipe accepts, their inputs and the model's output."""
+    """Real observations that the recipe accepts, their degraded spectra and the model's output."""
 
     observations: list[lamost.Observation]
-    inputs: np.ndarray
+    degraded: np.ndarray
     labels: np.ndarray
     novelty: np.ndarray
     rejected: dict[str, int]
@@ -40,18 +41,18 @@ def precision(difference: np.ndarray, snr_g: np.ndarray) -> dict[str, np.ndarray
 
 def read_real(data: Path, model: Model, recipe: list[dict]) -> RealSpectra:
     """Read every LRS file below `data`, prepare it and run the model."""
-    observations, inputs, rejected = [], [], {}
+    observations, results, rejected = [], [], {}
     for path in sorted(data.glob("lrs_*/*.fits*")):
         observation = lamost.read(path)
         try:
-            inputs.append(prepare.prepare(observation.spectrum, recipe).input)
+            results.append(prepare.prepare(observation.spectrum, recipe))
         except prepare.Reject as reject:
             rejected[reject.code] = rejected.get(reject.code, 0) + 1
             continue
         observations.append(observation)
-    stacked = np.array(inputs)
-    labels, novelty = model(stacked)
-    return RealSpectra(observations, stacked, labels, novelty, rejected)
+    labels, novelty = model(np.array([result.input for result in results]))
+    degraded = np.array([result.degraded for result in results])
+    return RealSpectra(observations, degraded, labels, novelty, rejected)
 
 
 def lasp_labels(data: Path, real: RealSpectra) -> np.ndarray:
@@ -97,20 +98,45 @@ class RepeatScatter:
     spread: np.ndarray
 
 
-def repeat_scatter(data: Path, real: RealSpectra, snr_range: tuple[float, float]) -> RepeatScatter:
-    """Scatter among visits whose lower S/N_g lies within `snr_range`."""
+def repeat_scatter(
+    data: Path, real: RealSpectra, snr_range: tuple[float, float], rows: np.ndarray | None = None
+) -> RepeatScatter:
+    """Scatter among visits whose lower S/N_g lies within `snr_range`; both visits in `rows`."""
     differences = [
         real.labels[first] - real.labels[second]
-        for first, second in _visit_pairs(data, real)
+        for first, second in visit_pairs(data, real)
         if snr_range[0] <= min(real.observations[i].snr_g for i in (first, second)) < snr_range[1]
+        and (rows is None or (rows[first] and rows[second]))
     ]
+    return RepeatScatter(len(differences), _visit_spread(differences, real.labels.shape[1]))
+
+
+def calibration_scatter(data: Path, real: RealSpectra, degree: int) -> tuple[np.ndarray, float]:
+    """How one visit's spectrum differs from another's, in ln flux of the degraded spectra.
+
+    Robust spread of the Legendre terms 1 to `degree`, and of what they leave. Both visits share
+    the star and its reddening, so this is calibration, sky and noise.
+    """
+    terms = legendre.legvander(np.linspace(-1, 1, real.degraded.shape[1]), degree)
+    pairs = np.array(visit_pairs(data, real))
+    pairs = pairs[(real.degraded > 0).all(axis=1)[pairs].all(axis=1)]
+    ratios = np.log(real.degraded[pairs[:, 0]] / real.degraded[pairs[:, 1]]).T
+    coefficients = np.linalg.lstsq(terms, ratios, rcond=None)[0]
+    left = (ratios - terms @ coefficients).reshape(-1, 1)
+    smooth = _visit_spread(list(coefficients[1:].T), degree)
+    return smooth, float(_visit_spread(list(left), 1)[0])
+
+
+def _visit_spread(differences: list[np.ndarray], columns: int) -> np.ndarray:
+    """Robust spread of one visit from differences of two, whose mean is zero by symmetry."""
     if not differences:
-        return RepeatScatter(0, np.full(real.labels.shape[1], np.nan))
+        return np.full(columns, np.nan)
     mirrored = np.concatenate([differences, -np.array(differences)])
-    return RepeatScatter(len(differences), robust_spread(mirrored) / np.sqrt(2))
+    return robust_spread(mirrored) / np.sqrt(2)
 
 
-def _visit_pairs(data: Path, real: RealSpectra) -> list[tuple[int, int]]:
+def visit_pairs(data: Path, real: RealSpectra) -> list[tuple[int, int]]:
+    """Rows of consecutive visits of the same star."""
     folder = data / "lrs_dr8_repeats"
     with open(folder / "groups.csv", newline="") as stream:
         group_of = {row["filename"]: row["group"] for row in csv.DictReader(stream)}

@@ -18,7 +18,7 @@ import zipfile
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from http.client import HTTPResponse
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 DEFAULT_INDEX = "https://pypi.org/simple"
 
@@ -98,7 +98,9 @@ def _download(archive: Archive, target: Path) -> None:
     with _open(urllib.request.Request(page, headers={"Accept": "text/html"})) as answer:
         links.feed(answer.read().decode())
     urls = [
-        link for link in links.targets if urllib.parse.urlparse(link).path.endswith(archive.file)
+        link
+        for link in links.targets
+        if PurePosixPath(urllib.parse.urlparse(link).path).name == archive.file
     ]
     if not urls:
         raise RuntimeError(f"{archive.file}: the package index does not list it")

@@ -1,7 +1,8 @@
 """What lies between a star's atmosphere and a LAMOST file, in batches on the native pixels.
 
-Amplitudes are assumptions, chosen to cover the differences seen between the emulated spectra and
-real ones; none is fitted to labels.
+The calibration errors have the size of the differences between repeat visits of one star in LAMOST
+DR8, which the model card lists beside them; the other amplitudes are assumptions. None is fitted to
+labels.
 """
 
 import numpy as np
@@ -17,8 +18,11 @@ NATIVE = 10 ** (FIRST_LOG + LOG_STEP * (WINDOW_START + np.arange(WINDOW_PIXELS))
 """LAMOST's log-linear pixels from 4000.4 to 8120.8 A (vacuum): the window of the recipe."""
 
 # Standard deviation of the Legendre terms, degree 1 and up, of ln(flux calibration error).
-CALIBRATION_TERMS = np.array([0.08, 0.05, 0.03, 0.02, 0.012, 0.010, 0.008, 0.006, 0.005, 0.004])
-ARM_JOIN, ARM_JOIN_WIDTH, ARM_JOIN_STEP = 5900.0, 60.0, 0.02
+CALIBRATION_TERMS = np.array([0.13, 0.045, 0.02, 0.02, 0.014, 0.010, 0.009, 0.008, 0.007, 0.008])
+# The error left on the scale of a bin of the recipe, and within the join of the two arms.
+FINE_ERROR, FINE_PIXELS = 0.008, 25
+# The blue and the red arm of the spectrographs meet here.
+ARM_JOIN, ARM_JOIN_WINDOW, ARM_JOIN_ERROR = 5900.0, (5650.0, 6000.0), 0.02
 
 # Absorption bands of the atmosphere: first and last wavelength (vacuum), mean depth, gas.
 TELLURIC_BANDS = [
@@ -100,12 +104,16 @@ def telluric(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def calibration(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Flux-calibration error [n, native]: smooth terms and a step where the two arms join."""
+    """Flux-calibration error [n, native]: smooth terms, and what is left on the scale of bins."""
     scaled = np.linspace(-1, 1, WINDOW_PIXELS)
     terms = legendre.legvander(scaled, len(CALIBRATION_TERMS))[:, 1:]
     logarithm = (rng.normal(size=(count, terms.shape[1])) * CALIBRATION_TERMS) @ terms.T
-    step = 0.5 * np.tanh((NATIVE - ARM_JOIN) / ARM_JOIN_WIDTH)
-    return np.exp(logarithm + rng.normal(0, ARM_JOIN_STEP, (count, 1)) * step)
+    pixels = np.arange(WINDOW_PIXELS)
+    nodes = np.arange(0, WINDOW_PIXELS + FINE_PIXELS, FINE_PIXELS)
+    hats = np.array([np.interp(pixels, nodes, row) for row in np.eye(len(nodes))])
+    fine = rng.normal(0, FINE_ERROR, (count, len(nodes))) @ hats
+    fine[:, _between(*ARM_JOIN_WINDOW)] *= ARM_JOIN_ERROR / FINE_ERROR
+    return np.exp(logarithm + fine)
 
 
 def noise_level(flux: np.ndarray, snr_g: np.ndarray) -> np.ndarray:

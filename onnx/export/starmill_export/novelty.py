@@ -15,9 +15,8 @@ COMPONENTS = 20
 class Novelty:
     """Constants of the measure.
 
-    `mean` [pixels]; `scale` [pixels], the weight of each residual; `components`
-    [pixels, COMPONENTS], orthonormal; `within_limit` [COMPONENTS] and `off_limit` are the
-    factors of the squared scores and of the squared residual.
+    `mean` and `scale` [pixels] standardise a spectrum; `components` [pixels, COMPONENTS] are
+    orthonormal; `within` [COMPONENTS] and `off` weigh the squared scores and the squared residual.
     """
 
     mean: np.ndarray
@@ -43,27 +42,20 @@ def fit(training: np.ndarray, validation: np.ndarray, false_alarm: float) -> Nov
     """
     mean = training.mean(axis=0)
     centred = training - mean
-    scale = 1 / _residual_spread(centred)
-    _, values, rows = np.linalg.svd(_covariance_root(centred * scale))
-    components = rows[:COMPONENTS].T
-    variances = values[:COMPONENTS] ** 2
-    measure = Novelty(mean, scale, components, 1 / variances, 1.0)
+    # Each pixel counts by its spread off the main subspace, found without weights at first.
+    components, _ = _principal(centred)
+    scale = 1 / (centred - centred @ components @ components.T).std(axis=0)
+    components, variances = _principal(centred * scale)
     checked = (validation - mean) * scale
     scores = checked @ components
-    quantile = 1 - false_alarm / 2
-    within = np.quantile((scores**2) @ measure.within, quantile)
     residual = checked - scores @ components.T
+    quantile = 1 - false_alarm / 2
+    within = np.quantile((scores**2 / variances).sum(axis=1), quantile)
     off = np.quantile((residual**2).sum(axis=1), quantile)
-    return Novelty(mean, scale, components, measure.within / within, float(1 / off))
+    return Novelty(mean, scale, components, 1 / (variances * within), float(1 / off))
 
 
-def _covariance_root(centred: np.ndarray) -> np.ndarray:
-    covariance = centred.T @ centred / len(centred)
-    return np.linalg.cholesky(covariance).T
-
-
-def _residual_spread(centred: np.ndarray) -> np.ndarray:
-    """Spread of each pixel off the unweighted main subspace."""
-    components = np.linalg.svd(_covariance_root(centred))[2][:COMPONENTS].T
-    residual = centred - centred @ components @ components.T
-    return residual.std(axis=0)
+def _principal(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leading principal components [pixels, COMPONENTS] and the variances along them."""
+    variances, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
+    return vectors[:, : -COMPONENTS - 1 : -1], variances[: -COMPONENTS - 1 : -1]

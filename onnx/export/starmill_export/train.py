@@ -53,10 +53,10 @@ def train(
             stalled += 1
         best.epochs = epoch
         if stalled >= PATIENCE:
+            if rate <= LAST_RATE * 1.01:
+                break
             rate, stalled = rate * RATE_FACTOR, 0
             report(f"epoch {epoch}: learning rate {rate:.0e}, best {best.validation_loss:.5f}")
-            if rate < LAST_RATE * 0.99:
-                break
     return best
 
 

@@ -46,7 +46,13 @@ class Examples:
 
     def part(self, first: float, last: float) -> "Examples":
         """The rows between two fractions of the whole."""
-        rows = slice(round(first * len(self.inputs)), round(last * len(self.inputs)))
+        return self._rows(slice(round(first * len(self.inputs)), round(last * len(self.inputs))))
+
+    def above(self, snr_g: float) -> "Examples":
+        """The rows of at least this S/N."""
+        return self._rows(self.snr_g >= snr_g)
+
+    def _rows(self, rows: slice | np.ndarray) -> "Examples":
         return Examples(self.inputs[rows], self.labels[rows], self.snr_g[rows], self.free[rows])
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from starmill_export import continuum
 from starmill_export.bossbrain import WAVELENGTH_AIR
 

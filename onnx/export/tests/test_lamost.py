@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy.io import fits
+
 from starmill_export import lamost
 
 PIXELS = 50

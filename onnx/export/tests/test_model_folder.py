@@ -7,6 +7,7 @@ import tomllib
 import numpy as np
 import pytest
 from conftest import MODEL
+
 from starmill_export import cli, manifest, prepare
 from starmill_export.prepare import Spectrum
 

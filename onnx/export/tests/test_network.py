@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from starmill_export import network, novelty
 
 RNG = np.random.default_rng(11)
@@ -80,7 +81,7 @@ def test_the_graph_has_the_same_bytes_each_time():
 
 
 def test_novelty_keeps_its_false_alarm_rate_and_sees_strangers():
-    spectra = RNG.normal(size=(8000, 40)) @ RNG.normal(size=(40, 143))
+    spectra = RNG.normal(size=(8000, 15)) @ RNG.normal(size=(15, 143))
     spectra += 0.1 * RNG.normal(size=spectra.shape)
     measure = novelty.fit(spectra[:4000], spectra[4000:6000], 0.01)
     assert 0.001 < np.mean(measure(spectra[6000:]) > 1) < 0.03

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from starmill_export import golden, instrument, manifest, prepare, training_set, weighting
 from starmill_export.prepare import Reject, Spectrum
 
