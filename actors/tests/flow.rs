@@ -59,24 +59,19 @@ fn a_batch_waits_no_longer_than_its_age() {
     let (ends, mut calls) = (Arc::clone(&ended), 0);
     let trickle = From(move |patience| {
         calls += 1;
-        match calls {
-            1..=3 => Ok(Next::Item(Item::new(calls))),
-            4..=100 => {
-                thread::sleep(patience);
-                Ok(Next::NotYet)
-            }
-            _ => {
-                ends.store(true, Ordering::SeqCst);
-                Ok(Next::End)
-            }
+        thread::sleep(patience);
+        if calls <= 60 {
+            return Ok(Next::Item(Item::new(calls)));
         }
+        ends.store(true, Ordering::SeqCst);
+        Ok(Next::End)
     });
     let mut width = batches(1000);
     width.batching.max_age = Duration::from_millis(20);
     let flow = Flow::from("trickle", trickle, room(8)).stage("batch", width, move || {
         let ended = Arc::clone(&ended);
-        Ok(each(move |_| {
-            if ended.load(Ordering::SeqCst) {
+        Ok(each(move |item| {
+            if item.id == 1 && ended.load(Ordering::SeqCst) {
                 return Err("the batch waited for the source to end".into());
             }
             Ok(())
@@ -84,7 +79,7 @@ fn a_batch_waits_no_longer_than_its_age() {
     });
     let (report, kept) = run_to_end(flow, SUPERVISION);
     assert!(matches!(report.ending, Ending::Drained), "{report:?}");
-    assert_eq!(kept.len(), 3);
+    assert_eq!(kept.len(), 60);
 }
 
 #[test]
@@ -180,6 +175,21 @@ fn a_factory_error_ends_the_flow() {
     let (report, _) = run_to_end(flow, SUPERVISION);
     let Ending::Failed { stage, error } = report.ending else { panic!("{report:?}") };
     assert_eq!((stage, error.to_string()), ("model", "no such model".to_owned()));
+}
+
+#[test]
+fn a_failure_ends_a_flow_whose_source_is_silent() {
+    let silence = From(|patience| {
+        thread::sleep(patience);
+        Ok(Next::NotYet)
+    });
+    let flow = Flow::from("silence", silence, room(1)).stage(
+        "model",
+        wide(1),
+        || -> Result<Finishing, BoxError> { Err("no such model".into()) },
+    );
+    let (report, _) = run_to_end(flow, SUPERVISION);
+    assert!(matches!(report.ending, Ending::Failed { .. }), "{report:?}");
 }
 
 #[test]

@@ -43,6 +43,20 @@ fn a_hanging_stage_is_reported_within_the_limit() {
 }
 
 #[test]
+fn a_stage_that_hangs_after_sending_is_reported() {
+    let begun = Instant::now();
+    let flow = Flow::from("numbers", Numbers(0..9), room(8)).stage("hangs", wide(1), || {
+        Ok(common::Batch(|batch: &mut [Item], out: &mut Outlet<'_, Item>| {
+            out.send(batch[0].clone())?;
+            thread::sleep(HANG);
+            Ok(())
+        }))
+    });
+    let (report, _) = run_to_end(flow, WATCHFUL);
+    assert_stalled(&report, begun, "hangs");
+}
+
+#[test]
 fn a_hanging_source_or_factory_is_reported_too() {
     let begun = Instant::now();
     let source = From(|_| {

@@ -98,17 +98,29 @@ class RepeatScatter:
     spread: np.ndarray
 
 
-def repeat_scatter(
+def repeat_differences(
     data: Path, real: RealSpectra, snr_range: tuple[float, float], rows: np.ndarray | None = None
-) -> RepeatScatter:
-    """Scatter among visits whose lower S/N_g lies within `snr_range`; both visits in `rows`."""
-    differences = [
-        real.labels[first] - real.labels[second]
+) -> np.ndarray:
+    """Label differences [pairs, labels] of visits of one star, both of them in `rows`.
+
+    The lower S/N_g of the pair lies within `snr_range`.
+    """
+    pairs = [
+        (first, second)
         for first, second in visit_pairs(data, real)
         if snr_range[0] <= min(real.observations[i].snr_g for i in (first, second)) < snr_range[1]
         and (rows is None or (rows[first] and rows[second]))
     ]
-    return RepeatScatter(len(differences), _visit_spread(differences, real.labels.shape[1]))
+    first, second = np.array(pairs, int).reshape(-1, 2).T
+    return real.labels[first] - real.labels[second]
+
+
+def repeat_scatter(
+    data: Path, real: RealSpectra, snr_range: tuple[float, float], rows: np.ndarray | None = None
+) -> RepeatScatter:
+    """Scatter of one visit, from the pairs that `repeat_differences` finds."""
+    differences = repeat_differences(data, real, snr_range, rows)
+    return RepeatScatter(len(differences), visit_spread(differences))
 
 
 def calibration_scatter(data: Path, real: RealSpectra, degree: int) -> tuple[np.ndarray, float]:
@@ -123,16 +135,12 @@ def calibration_scatter(data: Path, real: RealSpectra, degree: int) -> tuple[np.
     ratios = np.log(real.degraded[pairs[:, 0]] / real.degraded[pairs[:, 1]]).T
     coefficients = np.linalg.lstsq(terms, ratios, rcond=None)[0]
     left = (ratios - terms @ coefficients).reshape(-1, 1)
-    smooth = _visit_spread(list(coefficients[1:].T), degree)
-    return smooth, float(_visit_spread(list(left), 1)[0])
+    return visit_spread(coefficients[1:].T), float(visit_spread(left)[0])
 
 
-def _visit_spread(differences: list[np.ndarray], columns: int) -> np.ndarray:
+def visit_spread(differences: np.ndarray) -> np.ndarray:
     """Robust spread of one visit from differences of two, whose mean is zero by symmetry."""
-    if not differences:
-        return np.full(columns, np.nan)
-    mirrored = np.concatenate([differences, -np.array(differences)])
-    return robust_spread(mirrored) / np.sqrt(2)
+    return robust_spread(np.concatenate([differences, -differences])) / np.sqrt(2)
 
 
 def visit_pairs(data: Path, real: RealSpectra) -> list[tuple[int, int]]:

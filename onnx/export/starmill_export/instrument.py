@@ -1,8 +1,7 @@
 """What lies between a star's atmosphere and a LAMOST file, in batches on the native pixels.
 
 The calibration errors have the size of the differences between repeat visits of one star in LAMOST
-DR8, which the model card lists beside them; the other amplitudes are assumptions. None is fitted to
-labels.
+DR8, which the model card lists beside them; the other amplitudes are assumptions.
 """
 
 import numpy as np

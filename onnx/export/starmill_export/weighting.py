@@ -11,6 +11,7 @@ from starmill_export.graph import Model
 
 WEIGHTINGS = ["uniform", "good", "ivar"]
 BLANKED_RUNS, BLANKED_LENGTH = 15, 10
+RESAMPLES = 500
 
 
 @dataclass
@@ -18,12 +19,13 @@ class Comparison:
     """Figures of a small model per weighting, in units of the labels' spread, mean over labels.
 
     `held_out` is the synthetic precision at S/N_g above 20; `repeats` the scatter of repeat
-    visits; `blanked` how far labels of real spectra move when some pixels are lost. The last two
-    are NaN without real spectra.
+    visits and `repeats_error` its bootstrap error; `blanked` how far labels of real spectra move
+    when some pixels are lost. All but the first are NaN without real spectra.
     """
 
     held_out: float
     repeats: float
+    repeats_error: float
     blanked: float
 
 
@@ -40,12 +42,18 @@ def compare(
     """Measure one model; `held_out` is its precision per label on synthetic spectra."""
     precision = float(np.mean(held_out / model.spread))
     if data is None:
-        return Comparison(precision, np.nan, np.nan)
+        return Comparison(precision, np.nan, np.nan, np.nan)
     real = evaluate.read_real(data, model, recipe)
-    scatter = evaluate.repeat_scatter(data, real, (20.0, np.inf)).spread
-    moved = blanking_shift(model, recipe, real, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    differences = evaluate.repeat_differences(data, real, (20.0, np.inf)) / model.spread
+    draws = rng.integers(len(differences), size=(RESAMPLES, len(differences)))
+    resampled = [evaluate.visit_spread(differences[rows]).mean() for rows in draws]
+    moved = blanking_shift(model, recipe, real, rng)
     return Comparison(
-        precision, float(np.mean(scatter / model.spread)), float(np.mean(moved / model.spread))
+        precision,
+        float(evaluate.visit_spread(differences).mean()),
+        float(np.std(resampled)),
+        float(np.mean(moved / model.spread)),
     )
 
 
