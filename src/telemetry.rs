@@ -1,8 +1,9 @@
 //! Log lines and the statistics of a run.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -16,9 +17,18 @@ use crate::stage::Counters;
 /// Overrides `log.level`.
 pub const LOG_VARIABLE: &str = "STARMILL_LOG";
 
-/// A progress bar that log lines step aside for.
+/// A progress bar that log lines step aside for, or a log line now and then where there is no
+/// terminal.
 #[derive(Clone, Default)]
-pub struct Progress(Arc<Mutex<Option<ProgressBar>>>);
+pub struct Progress {
+    bar: Arc<Mutex<Option<ProgressBar>>>,
+    finished: Arc<AtomicBool>,
+}
+
+/// How often a run without a terminal says how far it is.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+/// How often the bar changes, and the longest that the end of a run waits for it.
+const TICK: Duration = Duration::from_millis(200);
 
 /// Installs the subscriber; log lines go to standard error.
 ///
@@ -67,35 +77,45 @@ impl Drop for LogLine {
 }
 
 impl Progress {
-    /// Shows a bar that follows the counters, if standard error is a terminal.
+    /// Follows the counters until [`Progress::finish`].
     pub fn start(&self, counters: Arc<Counters>) {
-        if !std::io::stderr().is_terminal() {
-            return;
+        if std::io::stderr().is_terminal() {
+            let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let bar = ProgressBar::new_spinner().with_style(style);
+            bar.enable_steady_tick(TICK);
+            *self.lock() = Some(bar);
         }
-        let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
-        let bar = ProgressBar::new_spinner()
-            .with_style(style.unwrap_or(ProgressStyle::default_spinner()));
-        bar.enable_steady_tick(Duration::from_millis(200));
-        *self.lock() = Some(bar);
         let progress = self.clone();
-        let follow = move || {
-            while let Some(bar) = progress.bar() {
-                let tally = counters.tally();
-                let done = tally.files_done + tally.files_skipped;
-                let rate = done as f64 / bar.elapsed().as_secs_f64().max(1e-3);
-                bar.set_message(format!(
-                    "{done} of {} files, {} rows, {} rejects, {rate:.0} files/s",
-                    tally.files_found, tally.rows, tally.rejects
-                ));
-                std::thread::sleep(Duration::from_millis(200));
-            }
-        };
-        // Without the thread there is no message, and nothing else is lost.
-        let _ = std::thread::Builder::new().name("progress".into()).spawn(follow);
+        // Without the thread nobody is told how far the run is, and nothing else is lost.
+        let _ = std::thread::Builder::new()
+            .name("progress".into())
+            .spawn(move || progress.follow(&counters));
     }
 
-    /// Removes the bar.
+    fn follow(&self, counters: &Counters) {
+        let begin = Instant::now();
+        let mut next_line = LINE_EVERY;
+        while !self.finished.load(Relaxed) {
+            std::thread::sleep(TICK);
+            let tally = counters.tally();
+            let done = tally.files_done + tally.files_skipped;
+            let rate = done as f64 / begin.elapsed().as_secs_f64();
+            let (found, rows, rejects) = (tally.files_found, tally.rows, tally.rejects);
+            if let Some(bar) = self.bar() {
+                bar.set_message(format!(
+                    "{done} of {found} files, {rows} rows, {rejects} rejects, {rate:.0} files/s"
+                ));
+            } else if begin.elapsed() >= next_line {
+                next_line += LINE_EVERY;
+                tracing::info!(done, found, rows, rejects, files_per_s = rate.round(), "progress");
+            }
+        }
+    }
+
+    /// Ends the following and removes the bar.
     pub fn finish(&self) {
+        self.finished.store(true, Relaxed);
         if let Some(bar) = self.lock().take() {
             bar.finish_and_clear();
         }
@@ -113,7 +133,7 @@ impl Progress {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
