@@ -163,4 +163,4 @@ pub(super) fn published() -> Compression {
 pub(super) const TRANSIENT: Compression = Compression::UNCOMPRESSED;
 
 /// Rows in a Parquet row group: fixed, so that equal rows give equal bytes.
-pub(super) const ROW_GROUP: usize = 8192;
+const ROW_GROUP: usize = 8192;

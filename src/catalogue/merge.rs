@@ -12,10 +12,13 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::CatalogueError;
-use super::batch::{ROW_GROUP, SORT_KEY, TRANSIENT, writer_properties};
+use super::batch::{SORT_KEY, TRANSIENT, writer_properties};
 
 /// Segments merged at once: bounds open files and memory whatever their number.
 const FAN_IN: usize = 32;
+/// Rows that leave the merge together. A small number keeps the memory of a large catalogue near
+/// that of a small one.
+pub(super) const MERGED_ROWS: usize = 1024;
 /// Rows of each segment held in memory.
 const READ_ROWS: usize = 512;
 
@@ -100,7 +103,7 @@ impl Merge {
         // Which of `batches` is the current one of each cursor.
         let mut current: Vec<Option<usize>> = vec![None; self.cursors.len()];
         let mut indices = Vec::new();
-        while indices.len() < ROW_GROUP {
+        while indices.len() < MERGED_ROWS {
             let Some(Reverse((_, index))) = self.heap.pop() else {
                 break;
             };

@@ -13,10 +13,10 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::KeyValue;
 
-use super::batch::{ROW_GROUP, name_in, published, segment_schema, writer_properties};
+use super::batch::{name_in, published, segment_schema, writer_properties};
 use super::columns::{CODE, Column, DETAIL, FILE, REASON, REMEDY, Schema};
 use super::fits_table::{FitsTable, TextWidths};
-use super::merge::{keys, merge};
+use super::merge::{MERGED_ROWS, keys, merge};
 use super::{CatalogueError, publish, temporary_name};
 use crate::reject::{Code, Reject};
 
@@ -259,7 +259,7 @@ impl Sink {
         self.writer.close().map_err(CatalogueError::parquet(&self.parquet))?;
         let file = File::open(&temporary).map_err(CatalogueError::io(&temporary))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(|builder| builder.with_batch_size(ROW_GROUP).build())
+            .and_then(|builder| builder.with_batch_size(MERGED_ROWS).build())
             .map_err(CatalogueError::parquet(&temporary))?;
         let fits = temporary_name(&self.fits);
         let mut table =
