@@ -110,7 +110,9 @@ impl<'a> Fits<'a> {
                 .ok()
                 .filter(|_| declared <= present)
                 .ok_or(FitsError::Truncated { hdu: number, declared, present })?;
-            hdus.push(Hdu { number, header, data: &rest[data_offset..data_offset + length] });
+            // A header without data may end before its padding does.
+            let data = rest.get(data_offset..data_offset + length).unwrap_or_default();
+            hdus.push(Hdu { number, header, data });
             let next = data_offset + length.div_ceil(BLOCK) * BLOCK;
             rest = rest.get(next..).unwrap_or_default();
         }
@@ -153,7 +155,10 @@ impl<'a> Hdu<'a> {
             && self.header.integer("NAXIS") == Some(2)
             && self.header.text("XTENSION").is_none_or(|kind| kind == "IMAGE");
         let axis = |key| self.header.integer(key).and_then(|n| usize::try_from(n).ok());
-        is_image.then(|| Some((axis("NAXIS1")?, axis("NAXIS2")?))).flatten()
+        let shape = is_image.then(|| Some((axis("NAXIS1")?, axis("NAXIS2")?))).flatten()?;
+        // GCOUNT and PCOUNT could make axes that promise more, or less, than the data hold.
+        let bytes = shape.0.checked_mul(shape.1)?.checked_mul(4)?;
+        (bytes == self.data.len()).then_some(shape)
     }
 
     /// The HDU as a binary table.
@@ -229,6 +234,32 @@ mod tests {
             "NAXIS2  =  4611686018427387904",
         ]);
         assert!(matches!(Fits::parse(&bytes), Err(FitsError::Keyword { hdu: 0, .. })));
+    }
+
+    #[test]
+    fn a_header_without_data_may_end_without_its_padding() {
+        let whole = header(&[
+            "SIMPLE  =                    T",
+            "BITPIX  =                   16",
+            "NAXIS   =                    0",
+        ]);
+        let fits = Fits::parse(&whole[..4 * 80]).unwrap();
+        assert!(fits.primary().data.is_empty());
+    }
+
+    #[test]
+    fn an_image_of_no_groups_is_an_error() {
+        let bytes = header(&[
+            "SIMPLE  =                    T",
+            "BITPIX  =                  -32",
+            "NAXIS   =                    2",
+            "NAXIS1  =        1099511627776",
+            "NAXIS2  =                    5",
+            "GCOUNT  =                    0",
+        ]);
+        let fits = Fits::parse(&bytes).unwrap();
+        assert_eq!(fits.primary().float_image_shape(), None);
+        assert!(fits.primary().image_row(2).is_err());
     }
 
     proptest! {
