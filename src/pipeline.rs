@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use starmill_actors::{Batching, Ending, Flow, Monitor, Queue, Snapshot, Supervision, Width};
 
 use crate::catalogue::{Counts, Store, write_manifest};
@@ -56,12 +56,7 @@ pub fn run(
 ) -> anyhow::Result<RunReport> {
     let begin = Instant::now();
     let runtime = load_runtime(config)?;
-    let mut first_engine = job.model.engine(runtime, config)?;
-    let manifest = &job.model.model.manifest;
-    // Also warms the session up, and holds this machine's arithmetic to the exporter's.
-    first_engine
-        .verify(&job.model.model.golden()?, &manifest.tolerances())
-        .context("the model does not reproduce its golden rows on this machine")?;
+    let first_engine = job.model.proven_engine(runtime, config)?;
     let provider = first_engine.provider().to_owned();
     let provenance = job.model.provenance(runtime, &provider);
     let store = Store::open(&job.out, &job.model.id_with_hash(), job.model.schema())?;

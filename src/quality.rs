@@ -56,6 +56,11 @@ impl Quality {
         self.0
     }
 
+    /// The mask of a stored value.
+    pub fn from_value(value: i32) -> Self {
+        Self(value)
+    }
+
     /// Adds the bits of `other` if `condition` holds.
     pub fn set_if(&mut self, condition: bool, other: Self) {
         if condition {

@@ -120,6 +120,17 @@ impl Ready {
         Ok(Engine::open(runtime, &self.model, &options)?)
     }
 
+    /// Opens a session and holds it to the golden rows, which also warms it up.
+    ///
+    /// # Errors
+    /// Those of [`Ready::engine`], and [`EngineError::GoldenMismatch`] when this machine's
+    /// arithmetic is not the exporter's.
+    pub fn proven_engine(&self, runtime: &Runtime, config: &Config) -> Result<Engine, SetupError> {
+        let mut engine = self.engine(runtime, config)?;
+        engine.verify(&self.model.golden()?, &self.model.manifest.tolerances())?;
+        Ok(engine)
+    }
+
     /// Name and version: `fcresnet 1.0.0`.
     pub fn id(&self) -> String {
         format!("{} {}", self.model.manifest.name, self.model.manifest.version)

@@ -10,7 +10,7 @@ use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::{CATALOGUE, CatalogueError};
-use crate::quality::BITS;
+use crate::quality::Quality;
 
 /// Rows of a catalogue as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
         DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
         DataType::Int32 if schema.field(column).name() == "flags" => {
-            flag_names(array.as_primitive::<Int32Type>().value(row))
+            Quality::from_value(array.as_primitive::<Int32Type>().value(row)).to_string()
         }
         DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
         DataType::Float32 => number(f64::from(array.as_primitive::<Float32Type>().value(row))),
@@ -100,12 +100,6 @@ fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
 
 fn number(value: f64) -> String {
     if value.abs() >= 1000.0 { format!("{value:.0}") } else { format!("{value:.2}") }
-}
-
-fn flag_names(flags: i32) -> String {
-    let names: Vec<_> =
-        BITS.iter().filter(|bit| flags >> bit.bit & 1 == 1).map(|bit| bit.name).collect();
-    if names.is_empty() { "-".into() } else { names.join("+") }
 }
 
 fn align(table: &[Vec<String>]) -> Vec<String> {
