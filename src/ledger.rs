@@ -25,15 +25,19 @@ pub struct LedgerError {
     pub source: rusqlite::Error,
 }
 
-/// One input that is done.
+/// One input, or part of a large one, that is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
     /// Digest of its bytes; zero if it could not be read.
     pub digest: Digest,
     /// Its name as [`crate::catalogue::path_text`] writes it.
     pub path: String,
-    /// How many outcomes it gave.
+    /// Index of the first spectrum of this part.
+    pub first: usize,
+    /// How many outcomes this part gave.
     pub spectra: usize,
+    /// How many outcomes the whole file gives.
+    pub total: usize,
 }
 
 /// The open ledger of one catalogue.
@@ -53,15 +57,17 @@ const SCHEMA: &str = "
         id INTEGER PRIMARY KEY,
         digest BLOB NOT NULL,
         path TEXT NOT NULL,
+        first INTEGER NOT NULL,
         spectra INTEGER NOT NULL,
+        total INTEGER NOT NULL,
         segment INTEGER NOT NULL REFERENCES segments (id),
-        UNIQUE (path, digest)
+        UNIQUE (path, digest, first)
     );
     CREATE INDEX IF NOT EXISTS inputs_by_segment ON inputs (segment);
 ";
 
 /// Selects inputs whose path has no newer content.
-const CURRENT: &str = "NOT EXISTS (SELECT 1 FROM inputs AS newer WHERE newer.path = inputs.path AND newer.id > inputs.id)";
+const CURRENT: &str = "NOT EXISTS (SELECT 1 FROM inputs AS newer WHERE newer.path = inputs.path AND newer.id > inputs.id AND newer.digest <> inputs.digest)";
 
 impl Ledger {
     /// Opens or creates the ledger.
@@ -120,10 +126,18 @@ impl Ledger {
             let id = transaction.last_insert_rowid();
             {
                 let mut insert = transaction.prepare_cached(
-                    "INSERT INTO inputs (digest, path, spectra, segment) VALUES (?1, ?2, ?3, ?4)",
+                    "INSERT INTO inputs (digest, path, first, spectra, total, segment)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?;
-                for Input { digest, path, spectra } in inputs {
-                    insert.execute(params![digest.0, path, *spectra as u64, id])?;
+                for Input { digest, path, first, spectra, total } in inputs {
+                    insert.execute(params![
+                        digest.0,
+                        path,
+                        *first as u64,
+                        *spectra as u64,
+                        *total as u64,
+                        id
+                    ])?;
                 }
             }
             transaction.commit()
@@ -165,14 +179,14 @@ impl Ledger {
         read().map_err(self.error())
     }
 
-    /// Whether this content of this path is done.
+    /// Whether the part of this content of this path that begins at `first` is done.
     ///
     /// # Errors
     /// [`LedgerError`] when SQLite refuses.
-    pub fn is_done(&self, digest: Digest, path: &str) -> Result<bool, LedgerError> {
+    pub fn is_done(&self, digest: Digest, path: &str, first: usize) -> Result<bool, LedgerError> {
         self.connection
-            .prepare_cached("SELECT 1 FROM inputs WHERE path = ?1 AND digest = ?2")
-            .and_then(|mut select| select.exists(params![path, digest.0]))
+            .prepare_cached("SELECT 1 FROM inputs WHERE path = ?1 AND digest = ?2 AND first = ?3")
+            .and_then(|mut select| select.exists(params![path, digest.0, first as u64]))
             .map_err(self.error())
     }
 
@@ -191,8 +205,9 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when SQLite refuses.
     pub fn totals(&self) -> Result<(u64, u64), LedgerError> {
-        let query =
-            format!("SELECT count(*), coalesce(sum(spectra), 0) FROM inputs WHERE {CURRENT}");
+        let query = format!(
+            "SELECT count(DISTINCT path), coalesce(sum(spectra), 0) FROM inputs WHERE {CURRENT}"
+        );
         self.connection
             .query_row(&query, [], |row| Ok((row.get(0)?, row.get(1)?)))
             .map_err(self.error())
@@ -204,7 +219,7 @@ impl Ledger {
     /// [`LedgerError`] when SQLite refuses.
     pub fn superseded(&self) -> Result<HashSet<(String, String)>, LedgerError> {
         let read = || -> rusqlite::Result<HashSet<(String, String)>> {
-            let query = format!("SELECT digest, path FROM inputs WHERE NOT ({CURRENT})");
+            let query = format!("SELECT DISTINCT digest, path FROM inputs WHERE NOT ({CURRENT})");
             let mut select = self.connection.prepare(&query)?;
             let rows =
                 select.query_map([], |row| Ok((Digest(row.get(0)?).to_string(), row.get(1)?)))?;
@@ -237,7 +252,7 @@ mod tests {
     use super::*;
 
     fn input(content: &[u8], path: &str, spectra: usize) -> Input {
-        Input { digest: Digest::of(content), path: path.into(), spectra }
+        Input { digest: Digest::of(content), path: path.into(), first: 0, spectra, total: spectra }
     }
 
     fn segment(name: &str) -> Segment {
@@ -255,8 +270,8 @@ mod tests {
         drop(ledger);
         let mut ledger = Ledger::open(&path).unwrap();
         assert_eq!(ledger.totals().unwrap(), (2, 41));
-        assert!(ledger.is_done(Digest::of(b"a"), "a.fits").unwrap());
-        assert!(!ledger.is_done(Digest::of(b"a"), "other.fits").unwrap());
+        assert!(ledger.is_done(Digest::of(b"a"), "a.fits", 0).unwrap());
+        assert!(!ledger.is_done(Digest::of(b"a"), "other.fits", 0).unwrap());
         assert_eq!(ledger.segments().unwrap(), [segment("one")]);
         assert_eq!(ledger.forget(&segment("one")).unwrap(), 2);
         assert!(ledger.is_empty().unwrap());

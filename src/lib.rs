@@ -20,6 +20,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod estimate;
+pub mod failpoint;
 pub mod fits;
 pub mod input;
 pub mod ledger;

@@ -7,5 +7,6 @@ use starmill::cli::Cli;
 use starmill::command;
 
 fn main() -> ExitCode {
+    let _armed = starmill::failpoint::arm();
     command::dispatch(Cli::parse()).into()
 }

@@ -8,7 +8,7 @@ use crate::quality::Quality;
 use crate::reject::Reject;
 use crate::spectrum::Meta;
 
-/// The file from which spectra come.
+/// The file, or the part of a large one, from which spectra come: the unit that is done or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
     /// Number in this run, in listing order.
@@ -17,8 +17,12 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// Digest of its bytes; zero if it could not be read.
     pub digest: Digest,
-    /// How many outcomes it gives: its spectra, or one if none could be found in it.
+    /// Index of the first spectrum of this part; 0 but for parts of large tables.
+    pub first: usize,
+    /// How many outcomes this part gives: its spectra, or one if none could be found in it.
     pub spectra: usize,
+    /// How many outcomes the whole file gives.
+    pub total: usize,
 }
 
 /// Where a spectrum comes from.

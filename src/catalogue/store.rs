@@ -9,6 +9,7 @@ use super::CatalogueError;
 use super::columns::Schema;
 use super::seal::{Counts, Expected, Provenance, seal};
 use super::segment::write_segment;
+use crate::failpoint::crash_point;
 use crate::input::Digest;
 use crate::ledger::{Input, Ledger, LedgerError};
 use crate::outcome::Outcome;
@@ -96,9 +97,12 @@ impl Store {
     pub fn commit(&mut self, outcomes: &[Outcome], inputs: &[Input]) -> Result<(), StoreError> {
         let name = format!("segment-{:08}.parquet", self.next_segment);
         let folder = self.folder.join(SEGMENTS);
+        crash_point!("commit-begins");
         let segment = write_segment(&folder, name, &self.schema, outcomes)?;
         self.next_segment += 1;
+        crash_point!("commit-renamed");
         self.ledger.commit(&segment, inputs)?;
+        crash_point!("commit-done");
         tracing::debug!(segment = segment.name, spectra = outcomes.len(), "committed segment");
         Ok(())
     }

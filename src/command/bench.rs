@@ -226,7 +226,13 @@ fn bench_write(
         let inputs: Vec<Input> = outcomes
             .iter()
             .map(|outcome| &outcome.origin.file)
-            .map(|file| Input { digest: file.digest, path: path_text(&file.path), spectra: 1 })
+            .map(|file| Input {
+                digest: file.digest,
+                path: path_text(&file.path),
+                first: 0,
+                spectra: 1,
+                total: 1,
+            })
             .collect();
         store.commit(outcomes, &inputs)?;
     }
@@ -251,8 +257,14 @@ fn outcomes(ready: &Ready, files: &[PathBuf], limits: Limits) -> anyhow::Result<
         let Some(spectrum) = spectra.first() else {
             continue;
         };
-        let file =
-            SourceFile { sequence: outcomes.len() as u64, path: path.clone(), digest, spectra: 1 };
+        let file = SourceFile {
+            sequence: outcomes.len() as u64,
+            path: path.clone(),
+            digest,
+            first: 0,
+            spectra: 1,
+            total: 1,
+        };
         let identity = Identity::of(spectrum);
         let content = ready
             .recipe

@@ -47,7 +47,9 @@ impl Read {
             sequence: task.sequence,
             path: task.path.clone(),
             digest,
+            first: 0,
             spectra: 1,
+            total: 1,
         };
         if let Some(reject) = task.missing.clone() {
             return fail(failed(Digest::default()), reject, out);
@@ -73,7 +75,7 @@ impl Read {
             Err(reject) => return fail(failed(digest), reject, out),
         };
         let spectra = layout.count(&fits);
-        let file = Arc::new(SourceFile { spectra, ..failed(digest) });
+        let file = Arc::new(SourceFile { spectra, total: spectra, ..failed(digest) });
         task.opened = Some(Arc::clone(&file));
         for index in 0..spectra {
             let content = layout.read(&fits, index);
@@ -91,7 +93,7 @@ impl Read {
         let Some(ledger) = &self.done else {
             return Ok(false);
         };
-        let done = ledger.is_done(digest, &path_text(&task.path))?;
+        let done = ledger.is_done(digest, &path_text(&task.path), 0)?;
         if done {
             Counters::count(&self.counters.files_skipped);
             tracing::debug!(file = %task.path.display(), "skipped, done before");
@@ -139,7 +141,9 @@ impl Stage for Read {
                 sequence: task.sequence,
                 path: task.path,
                 digest: Digest::default(),
+                first: 0,
                 spectra: 1,
+                total: 1,
             };
             return vec![failure(file, reject)];
         };

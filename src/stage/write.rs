@@ -67,11 +67,16 @@ impl Write {
             return Ok(());
         }
         let outcomes = self.partial.remove(&file.sequence).unwrap_or_default();
-        let input =
-            Input { digest: file.digest, path: path_text(&file.path), spectra: file.spectra };
+        let input = Input {
+            digest: file.digest,
+            path: path_text(&file.path),
+            first: file.first,
+            spectra: file.spectra,
+            total: file.total,
+        };
         // The same file named twice in one run, or an unreadable one that was so before.
         let known = !self.seen.insert((input.path.clone(), input.digest))
-            || self.store().ledger().is_done(input.digest, &input.path)?;
+            || self.store().ledger().is_done(input.digest, &input.path, input.first)?;
         if known {
             Counters::count(&self.counters.files_skipped);
             return Ok(());
