@@ -78,6 +78,10 @@ pub fn run(
             "worker {worker} of stage {stage} stands still since {since:?}; see what its storage \
              or driver waits for, then run again: nothing committed is lost"
         ),
+        Ending::Abandoned { busy } => bail!(
+            "the run was to stop and did not come to its end, held up by {busy:?}; see what its \
+             storage or driver waits for, then run again: nothing committed is lost"
+        ),
         Ending::GaveUp { stage, restarts, panic } => bail!(
             "stage {stage} panicked {restarts} times, the last time with {panic:?}; report this, \
              or raise supervision.max_restarts and run again: nothing committed is lost"
@@ -168,6 +172,9 @@ fn infer_width(config: &Config) -> Width {
     }
 }
 
+/// Longer than any commit takes; whatever stands longer after a stop is broken.
+const DRAIN_LIMIT: Duration = Duration::from_mins(5);
+
 fn supervision(config: &Config) -> Supervision {
     let supervision = &config.supervision;
     Supervision {
@@ -175,6 +182,6 @@ fn supervision(config: &Config) -> Supervision {
         restart_window: seconds(supervision.restart_window),
         stall_limit: seconds(supervision.stall_limit),
         beat: seconds(supervision.beat),
-        signals: true,
+        drain_limit: DRAIN_LIMIT,
     }
 }

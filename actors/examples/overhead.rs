@@ -82,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 restart_window: Duration::from_secs(1),
                 stall_limit: Duration::from_mins(1),
                 beat: Duration::from_millis(100),
-                signals: false,
+                drain_limit: Duration::from_mins(1),
             });
         let each = begun.elapsed().as_secs_f64() / items as f64 * 1e6;
         writeln!(std::io::stdout(), "batches of {max_items:>3}: {each:.2} microseconds an item")?;

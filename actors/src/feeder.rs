@@ -6,8 +6,7 @@ use actix::{Actor, Handler, Message, MessageResult, SyncContext};
 use crate::fault::{Fault, catch};
 use crate::meter::Activity;
 use crate::outlet::Line;
-use crate::stopper::StopLine;
-use crate::{BoxError, Next, Source};
+use crate::{BoxError, Next, Source, Stopper};
 
 /// The actor that runs a source.
 pub(crate) struct Feeder<S>(PhantomData<fn(S)>);
@@ -22,7 +21,7 @@ impl<S> Feeder<S> {
 pub(crate) struct Feed<S: Source> {
     pub(crate) source: S,
     pub(crate) line: Line<S::Out>,
-    pub(crate) stop: StopLine,
+    pub(crate) stopper: Stopper,
     pub(crate) patience: Duration,
 }
 
@@ -52,8 +51,8 @@ impl<S: Source> Handler<Feed<S>> for Feeder<S> {
 }
 
 impl<S: Source> Feed<S> {
-    fn run(&mut self) -> FeedEnd {
-        while !self.stop.is_cut() {
+    pub(crate) fn run(&mut self) -> FeedEnd {
+        while !self.stopper.is_stopped() {
             self.line.meter.begin(Activity::Working);
             match catch(|| self.source.next(self.patience)) {
                 Ok(Ok(Next::Item(item))) => {

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread;
@@ -11,10 +12,10 @@ use crate::meter::StageMeter;
 use crate::monitor::{Link, Monitor};
 use crate::outlet::Line;
 use crate::queue::{QueueReceiver, queue};
-use crate::stopper::{StopLine, Stopper};
 use crate::supervisor::{Launch, Supervisor};
-use crate::worker::{Run, Worker};
-use crate::{BoxError, Ending, Payload, Queue, Report, Source, Stage, Supervision, Width};
+use crate::work::Run;
+use crate::worker::{Worker, open};
+use crate::{BoxError, Ending, Payload, Queue, Report, Source, Stage, Stopper, Supervision, Width};
 
 /// A source and the stages behind it, so far sending `T`.
 ///
@@ -33,13 +34,14 @@ impl<T: Payload> Flow<T> {
     /// The name stands in the [`Report`], the [`Snapshot`](crate::Snapshot), logs and thread names.
     pub fn from<S: Source<Out = T>>(name: &'static str, source: S, bound: Queue) -> Self {
         let (sender, tail) = queue(bound);
-        let (stopper, stop) = StopLine::new();
+        let stopper = Stopper::default();
+        let heard = stopper.clone();
         let meter = Arc::new(StageMeter::new(name, 1));
         let line = Line { queue: sender, meter: Arc::clone(&meter.workers[0]) };
         let launch = move |supervisor: &mut Supervisor, ctx: &mut Context<Supervisor>| {
             let thread = || thread::Builder::new().name(name.to_owned());
             let address = SyncArbiter::start_with_thread_builder(1, thread, Feeder::new);
-            let feed = Feed { source, line, stop, patience: supervisor.settings.beat };
+            let feed = Feed { source, line, stopper: heard, patience: supervisor.settings.beat };
             supervisor.watch_source(ctx, &address, feed);
         };
         Self {
@@ -76,14 +78,15 @@ impl<T: Payload> Flow<T> {
                 // that has already finished.
                 let thread = || thread::Builder::new().name(format!("{name}-{number}"));
                 let (factory, meter) = (Arc::clone(&factory), Arc::clone(worker));
-                let open = move || Worker::open(&*factory, &meter);
-                let address = SyncArbiter::start_with_thread_builder(1, thread, open);
+                let build = move || Worker::new(open(&*factory, &meter));
+                let address = SyncArbiter::start_with_thread_builder(1, thread, build);
                 let run = Run {
                     input: input.clone(),
                     output: Line { queue: sender.clone(), meter: Arc::clone(worker) },
                     batching: width.batching,
                     tick: supervisor.settings.beat,
-                    retry: std::collections::VecDeque::new(),
+                    retry: VecDeque::new(),
+                    carried: None,
                 };
                 supervisor.watch_worker(ctx, index, address, run);
             }
@@ -106,8 +109,9 @@ impl<T: Payload> Flow<T> {
 impl Flow<Infallible> {
     /// Runs the flow on threads of its own until it ends, and blocks the calling thread meanwhile.
     ///
-    /// All stages are dropped by then, except after [`Ending::Stalled`], when the hanging thread
-    /// and those around it still run.
+    /// All stages are dropped by then, except where the flow did not wait for its threads: after
+    /// [`Ending::Stalled`], [`Ending::Abandoned`], and an earlier failure that then ran into either
+    /// limit.
     ///
     /// # Panics
     /// If called from within an asynchronous runtime, or if the system refuses a thread.

@@ -1,8 +1,8 @@
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::Queue;
 use crate::outlet::Closed;
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Admits items to a queue while both its limits allow it, and counts what passes.
 ///

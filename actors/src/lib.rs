@@ -3,8 +3,8 @@
 //! The crate knows nothing of what it carries. In the order in which an item meets them:
 //!
 //! 1. [`Flow`] is the wiring, checked hop by hop by the compiler and read top to bottom.
-//! 2. [`Source`] brings items in. It alone hears a stop request ([`Stopper`], or SIGTERM and
-//!    SIGINT); all that follows ends because its input has ended.
+//! 2. [`Source`] brings items in. It alone hears a stop request ([`Stopper`]);
+//!    all that follows ends because its input has ended.
 //! 3. A [`Queue`] holds items between two stages, bounded in their number and in their bytes
 //!    ([`Payload`]). A full queue makes the sender wait: that is the backpressure.
 //! 4. [`Stage`] does the work in batches ([`Batching`]) and sends results through an [`Outlet`].
@@ -65,7 +65,7 @@
 //!         restart_window: Duration::from_mins(1),
 //!         stall_limit: Duration::from_mins(1),
 //!         beat: Duration::from_millis(100),
-//!         signals: false,
+//!         drain_limit: Duration::from_mins(1),
 //!     });
 //! assert!(matches!(report.ending, Ending::Drained));
 //! assert_eq!(report.snapshot.stages[1].items_in, 100);
@@ -86,7 +86,12 @@ mod source;
 mod stage;
 mod stopper;
 mod supervisor;
+mod sync;
+mod work;
 mod worker;
+
+#[cfg(all(test, feature = "shuttle"))]
+mod schedules;
 
 pub use fault::Fault;
 pub use flow::Flow;

@@ -39,9 +39,12 @@ pub struct StageSnapshot {
     pub items_in: u64,
     /// Items sent on, salvaged ones included.
     pub items_out: u64,
-    /// Time spent in its code: opening and processing, without waiting for input or room. A
+    /// Time spent in its code: opening and processing, without waiting for input or room and
+    /// without resting. A
     /// source's wait for its next item counts, being its code.
     pub busy: Duration,
+    /// Time it rested ([`Outlet::rest`](crate::Outlet::rest)), summed and up to this moment.
+    pub resting: Duration,
     /// How long the worker that is stuck most has worked without progress; zero if none works.
     pub oldest_work: Duration,
     /// Restarts after a panic.
@@ -96,6 +99,7 @@ impl StageMeter {
             items_in: 0,
             items_out: 0,
             busy: Duration::ZERO,
+            resting: Duration::ZERO,
             oldest_work: Duration::ZERO,
             restarts: self.restarts.load(Ordering::Relaxed),
             panics: 0,
@@ -105,6 +109,7 @@ impl StageMeter {
             sum.items_out += worker.items_out.load(Ordering::Relaxed);
             sum.panics += worker.panics.load(Ordering::Relaxed);
             sum.busy += worker.busy();
+            sum.resting += worker.rested();
             sum.oldest_work = sum.oldest_work.max(worker.working_for().unwrap_or_default());
         }
         sum

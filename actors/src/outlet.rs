@@ -1,8 +1,10 @@
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::Payload;
 use crate::meter::{Activity, WorkerMeter};
 use crate::queue::QueueSender;
+use crate::sync::sleep;
 
 /// The next stage is gone: all of its workers have ended.
 ///
@@ -18,6 +20,7 @@ pub struct Closed;
 /// has succeeded, so that a panic leaves nothing half-sent.
 pub struct Outlet<'a, T: Payload> {
     way: Way<'a, T>,
+    meter: Option<&'a WorkerMeter>,
     sent: usize,
 }
 
@@ -29,7 +32,7 @@ enum Way<'a, T> {
 impl<T: Payload> Outlet<'_, T> {
     /// An outlet that only collects, for calling a stage without a flow.
     pub fn collecting() -> Self {
-        Self { way: Way::Collect(Vec::new()), sent: 0 }
+        Self { way: Way::Collect(Vec::new()), meter: None, sent: 0 }
     }
 
     /// Sends one item on.
@@ -43,6 +46,19 @@ impl<T: Payload> Outlet<'_, T> {
         }
         self.sent += 1;
         Ok(())
+    }
+
+    /// Waits so long for something outside of the flow, as a full disk that must be emptied.
+    ///
+    /// The worker counts as waiting meanwhile and is not taken for stuck, however often it rests,
+    /// so whoever rests in a loop needs an end of its own. A stop does not cut the rest short: the
+    /// stage has work to finish before the flow can end, and
+    /// [`Supervision::drain_limit`](crate::Supervision::drain_limit) bounds how long that may take.
+    pub fn rest(&mut self, length: Duration) {
+        let begin = |activity| self.meter.into_iter().for_each(|meter| meter.begin(activity));
+        begin(Activity::Resting);
+        sleep(length);
+        begin(Activity::Working);
     }
 
     /// The number of items sent through this outlet.
@@ -67,7 +83,12 @@ pub(crate) struct Line<T> {
 
 impl<T: Payload> Line<T> {
     pub(crate) fn outlet(&self) -> Outlet<'_, T> {
-        Outlet { way: Way::Pass(self), sent: 0 }
+        Outlet { way: Way::Pass(self), meter: Some(&*self.meter), sent: 0 }
+    }
+
+    /// An outlet that keeps what is sent until its batch has succeeded.
+    pub(crate) fn collecting(&self) -> Outlet<'_, T> {
+        Outlet { way: Way::Collect(Vec::new()), meter: Some(&*self.meter), sent: 0 }
     }
 
     /// Sends, during which the worker is not working and cannot stall.

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 
 use crate::gate::Gate;
 use crate::outlet::Closed;
+use crate::sync::{Receiver, Sender, bounded, sleep};
 use crate::{Payload, Queue};
 
 /// Makes the queue between two stages.
@@ -19,9 +20,9 @@ pub(crate) fn queue<T: Payload>(limits: Queue) -> (QueueSender<T>, QueueReceiver
 }
 
 /// An item with the size it was admitted at, so that the same size is released.
-struct Parcel<T> {
-    item: T,
-    bytes: usize,
+pub(crate) struct Parcel<T> {
+    pub(crate) item: T,
+    pub(crate) bytes: usize,
 }
 
 pub(crate) struct QueueSender<T> {
@@ -46,7 +47,7 @@ impl<T> Clone for QueueSender<T> {
 
 /// What came out of a queue within a time limit.
 pub(crate) enum Received<T> {
-    Item(T),
+    Parcel(Parcel<T>),
     TimedOut,
     Drained,
 }
@@ -59,6 +60,11 @@ pub(crate) struct QueueReceiver<T> {
 impl<T> QueueReceiver<T> {
     pub(crate) fn gate(&self) -> Arc<Gate> {
         Arc::clone(&self.gate)
+    }
+
+    /// The most bytes it holds at once, but for a single larger item.
+    pub(crate) fn most_bytes(&self) -> usize {
+        self.gate.limits.bytes
     }
 
     /// Waits at most `limit` for the next item.
@@ -76,12 +82,12 @@ impl<T> QueueReceiver<T> {
             }
         };
         self.gate.release(parcel.bytes);
-        Received::Item(parcel.item)
+        Received::Parcel(parcel)
     }
 
     /// Lets items gather for so long.
     pub(crate) fn nap(&self, length: Duration) {
-        self.gate.starving(|| std::thread::sleep(length));
+        self.gate.starving(|| sleep(length));
     }
 }
 

@@ -34,6 +34,15 @@ pub enum Ending {
         /// How long ago it last made progress.
         since: Duration,
     },
+    /// A stop was asked for, and the flow had not drained
+    /// [`Supervision::drain_limit`](crate::Supervision::drain_limit) later. Its threads still run
+    /// and what they hold is unfinished: end the process.
+    Abandoned {
+        /// The workers that held the drain up, being in their own code or resting: the name of the
+        /// source or stage and the index of the worker in it. Those that waited for input or for
+        /// room are not among them.
+        busy: Vec<(&'static str, usize)>,
+    },
     /// A stage panicked too often. Items on their way to it were dropped.
     GaveUp {
         /// The name of the stage.

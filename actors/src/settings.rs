@@ -53,7 +53,8 @@ pub struct Supervision {
     /// How often the supervisor looks at the workers, how often a worker without input is given
     /// its idle call, and the patience asked of the source: the bound on reacting to a stop.
     pub beat: Duration,
-    /// Whether SIGTERM and SIGINT stop the source, after which the flow drains. From then on
-    /// neither kills the process.
-    pub signals: bool,
+    /// How long the flow may drain after a stop was asked for; give or take a beat, it then ends
+    /// as abandoned without waiting for its threads. A failure stops the source too and has as
+    /// long, but stays the cause. [`Duration::MAX`] waits for ever.
+    pub drain_limit: Duration,
 }

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use actix::fut::ActorFutureExt;
 use actix::{Actor, Addr, AsyncContext, Context, MailboxError, System, WrapFuture};
-use actix_rt::signal::unix::{SignalKind, signal};
 use crossbeam_channel::Sender;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::fault::Fault;
 use crate::feeder::{Feed, FeedEnd, Feeder};
-use crate::worker::{Exit, Run, Worker};
+use crate::work::{Exit, Run};
+use crate::worker::Worker;
 use crate::{BoxError, Ending, Monitor, Source, Stage, Stopper, Supervision};
 
 /// Starts the threads of one source or stage.
@@ -34,14 +34,14 @@ impl Actor for Supervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        if self.settings.signals {
-            self.listen(ctx);
-        }
         for launch in std::mem::take(&mut self.launches) {
             launch(self, ctx);
         }
         let beat = self.settings.beat.max(Duration::from_millis(1));
-        ctx.run_interval(beat, |act, _| act.look_for_stalls());
+        ctx.run_interval(beat, |act, _| {
+            act.look_for_stalls();
+            act.look_for_a_late_drain();
+        });
     }
 }
 
@@ -179,30 +179,27 @@ impl Supervisor {
         }
     }
 
+    fn look_for_a_late_drain(&mut self) {
+        let Some(since) = self.stopper.stopped_for() else { return };
+        if since > self.settings.drain_limit {
+            let stages = self.monitor.stages.iter();
+            let busy: Vec<_> = stages
+                .flat_map(|stage| stage.workers.iter().enumerate().map(|each| (stage.name, each)))
+                .filter(|(_, (_, meter))| meter.holds_up())
+                .map(|(stage, (worker, _))| (stage, worker))
+                .collect();
+            error!(?since, ?busy, "flow has not drained and is abandoned");
+            self.end_as(Ending::Abandoned { busy });
+            self.conclude();
+        }
+    }
+
     /// Hands the ending over and ends the actor system, whoever still runs.
     fn conclude(&mut self) {
         let drained = if self.stopped { Ending::Stopped } else { Ending::Drained };
         // The channel is full only when an ending was handed over before, and the first one counts.
         let _ = self.ending.try_send(self.cause.take().unwrap_or(drained));
         System::current().stop();
-    }
-
-    fn listen(&self, ctx: &mut Context<Self>) {
-        let signals = [("SIGTERM", SignalKind::terminate()), ("SIGINT", SignalKind::interrupt())];
-        for (name, kind) in signals {
-            let mut stream = match signal(kind) {
-                Ok(stream) => stream,
-                Err(error) => {
-                    warn!(signal = name, %error, "signal is not heard and will kill the process");
-                    continue;
-                }
-            };
-            let heard = async move { stream.recv().await }.into_actor(self);
-            ctx.spawn(heard.map(move |_, act, _| {
-                info!(signal = name, "source is stopped and the flow drains");
-                act.stopper.stop();
-            }));
-        }
     }
 
     fn name(&self, stage: usize) -> &'static str {

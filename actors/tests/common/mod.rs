@@ -140,7 +140,7 @@ pub const SUPERVISION: Supervision = Supervision {
     restart_window: DEADLINE,
     stall_limit: DEADLINE,
     beat: Duration::from_millis(5),
-    signals: false,
+    drain_limit: DEADLINE,
 };
 
 /// Runs the flow, and fails the test if it does not end.
