@@ -115,6 +115,13 @@ impl Gate {
         Gauge { blocked: state.blocked.read(), starved: state.starved.read(), ..state.gauge }
     }
 
+    /// How many have asked for admission and do not have it.
+    #[cfg(all(test, feature = "shuttle"))]
+    pub(crate) fn queueing(&self) -> u64 {
+        let state = self.lock();
+        state.next_ticket - state.now_serving
+    }
+
     fn fits(&self, gauge: Gauge, bytes: usize) -> bool {
         gauge.items == 0
             || (gauge.items < self.limits.items

@@ -18,8 +18,18 @@ pub trait Stage: Sized + 'static {
     /// item usable until this returns `Ok`. From a batch of one the stage may take what it wants.
     ///
     /// After a panic the stage is dropped with all it holds and built anew. A batch of more than
-    /// one is then processed again item by item, so whatever must happen once per item belongs
-    /// into what is sent, or after the last thing that can panic.
+    /// one is then processed again item by item; an item that panics alone is not processed again
+    /// but salvaged. So an item is given to this method **once, and once more if it was in a batch
+    /// of several that panicked**: delivery is exactly once without a panic and at least once with
+    /// one. What is sent is not doubled, because the outlet of such a batch sends nothing before
+    /// the batch has succeeded. Any other effect may be: make it one that can happen twice, such as
+    /// an entry under the item's name, or let it follow the last thing that can panic.
+    ///
+    /// What must outlive a panic does not belong into the stage. A stage that gathers, as the last
+    /// one does that writes, keeps its state behind an `Arc<Mutex<_>>` that the factory gives to
+    /// each stage it builds, changes it in steps that are whole or not done, and takes the lock as
+    /// `lock().unwrap_or_else(PoisonError::into_inner)`, since a panic poisons it. Then no item is
+    /// lost: each is in that state, or is delivered again, or is salvaged.
     ///
     /// # Errors
     /// [`Halt`] ends this worker, and [`Halt::Fatal`] the flow. What an item alone is guilty of is
@@ -51,6 +61,12 @@ pub trait Stage: Sized + 'static {
 
     /// What is sent on in place of an item that panicked when it was processed alone, after
     /// `emitted` outputs of it were already sent.
+    ///
+    /// It has no stage, for the one that panicked is gone and the next is not yet built. The last
+    /// stage has nothing to send either, but owns the item: what it must still do for it, such as
+    /// to count it as lost, it does through what the item itself carries, an `Arc` of a record or
+    /// the end of a channel. The panic may have come after an effect of `process`, so that has to
+    /// bear an item which is both there and salvaged.
     fn salvage(item: Self::In, emitted: usize, panic: &str) -> Vec<Self::Out>;
 }
 
