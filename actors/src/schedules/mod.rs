@@ -6,6 +6,7 @@
 //! not run here; a few lines of [`crew`] do what the supervisor does after an exit. A failure
 //! prints its schedule, which `shuttle::replay` repeats.
 
+mod channel;
 mod crew;
 mod queues;
 mod stops;
