@@ -143,6 +143,19 @@ pub enum CatalogueCommand {
         #[arg(long, default_value_t = 10)]
         rows: usize,
     },
+    /// Verify digests, counts and identifiers; exit codes: 0 all is well, 1 something differs,
+    /// 2 it could not be told.
+    Verify {
+        /// The catalogue's folder.
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+        /// Also hash the inputs again; relative names are looked up from the current folder.
+        #[arg(long)]
+        inputs: bool,
+        /// Also seal again, in the folder for temporary files, and compare the bytes.
+        #[arg(long)]
+        rebuild: bool,
+    },
     /// Explain columns, quality bits and reject codes.
     Columns {
         /// The model whose labels are shown.

@@ -10,7 +10,7 @@ compile_error!("failpoints are for tests; build without --release or without the
 /// A place at which `return` in `FAILPOINTS` ends the process as a crash would: at once, without
 /// destructors or flushing.
 macro_rules! crash_point {
-    ($name:literal) => {
+    ($name:expr) => {
         fail::fail_point!($name, |_| std::process::abort())
     };
 }

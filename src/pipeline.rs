@@ -1,5 +1,6 @@
 //! The product in one sentence: list, read, prepare, infer, write.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use starmill_actors::{Batching, Ending, Flow, Monitor, Queue, Snapshot, Supervision, Width};
 
-use crate::catalogue::{Counts, Store, write_manifest};
+use crate::catalogue::{Counts, Made, Store};
 use crate::config::{Config, seconds, workers_or_cores};
 use crate::input::Listing;
 use crate::setup::{Ready, load_runtime};
@@ -58,7 +59,11 @@ pub fn run(
     let runtime = load_runtime(config)?;
     let first_engine = job.model.proven_engine(runtime, config)?;
     let provider = first_engine.provider().to_owned();
-    let provenance = job.model.provenance(runtime, &provider);
+    let made = Made {
+        provenance: job.model.provenance(runtime, &provider),
+        model_files: job.model.file_digests(),
+        settings: settings(config),
+    };
     let store = Store::open(&job.out, &job.model.id_with_hash(), job.model.schema())?;
     let ledger = (!store.ledger().is_empty()?).then(|| store.ledger_path());
     let store = Arc::new(Mutex::new(store));
@@ -88,9 +93,8 @@ pub fn run(
         ),
     };
     let store = store.lock().unwrap_or_else(PoisonError::into_inner);
-    let counts = store.seal(&provenance)?;
+    let counts = store.seal(&made, &|| false)?;
     let (files, _) = store.ledger().totals()?;
-    write_manifest(&job.out, &provenance, counts, files)?;
     let tally = counters.tally();
     if tally.files_found != tally.files_done + tally.files_skipped {
         bail!(
@@ -101,6 +105,18 @@ pub fn run(
     }
     let flow = report.snapshot;
     Ok(RunReport { tally, counts, files, provider, flow, wall: begin.elapsed(), stopped })
+}
+
+/// The settings that can turn a row into a reject or the other way round.
+fn settings(config: &Config) -> BTreeMap<String, String> {
+    let limits = config.limits();
+    [
+        ("input.max_file_bytes", limits.file_bytes),
+        ("input.max_decompressed_bytes", limits.inflated_bytes),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value.to_string()))
+    .collect()
 }
 
 fn build(

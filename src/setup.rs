@@ -1,5 +1,6 @@
 //! A model ready to run: its folder found and hashed, its recipe parsed, the library loaded.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -160,8 +161,19 @@ impl Ready {
         Schema::new(&self.id(), &labels.chain(derived).collect::<Vec<_>>())
     }
 
+    /// SHA-256 of the model's files, by name; opening has compared them.
+    pub fn file_digests(&self) -> BTreeMap<String, String> {
+        let files = self.model.manifest.files.iter();
+        files.map(|file| (file.path.display().to_string(), file.sha256.clone())).collect()
+    }
+
     /// What made the rows, for the headers of the catalogue.
     pub fn provenance(&self, runtime: &Runtime, provider: &str) -> Provenance {
+        self.provenance_with(runtime.version(), runtime.sha256(), provider)
+    }
+
+    /// The same for a library of this version and SHA-256, which need not be here.
+    pub fn provenance_with(&self, version: &str, sha256: &str, provider: &str) -> Provenance {
         let manifest = &self.model.manifest;
         let entry = |keyword: &str, value: &str, comment: &str| {
             (keyword.to_owned(), value.to_owned(), comment.to_owned())
@@ -173,8 +185,8 @@ impl Ready {
                 entry("MODELVER", &manifest.version, "version of the model"),
                 entry("MODELSHA", self.model.onnx_sha256(), ""),
                 entry("RECIPE", &recipe_names(&manifest.recipe), "preprocessing steps"),
-                entry("ORTVER", runtime.version(), "version of ONNX Runtime"),
-                entry("ORTSHA", runtime.sha256(), ""),
+                entry("ORTVER", version, "version of ONNX Runtime"),
+                entry("ORTSHA", sha256, ""),
                 entry("PROVIDER", provider, "where the model ran"),
             ],
         }

@@ -7,20 +7,27 @@ use arrow_array::builder::{
     BinaryBuilder, BooleanBuilder, Float32Builder, Float64Builder, Int32Builder, Int64Builder,
     StringBuilder,
 };
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 
 use super::columns::{Cell, Column, Kind, Schema};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, SourceFile};
 
 /// Name of the column by which segments are sorted and merged; it is in segments alone.
 pub(super) const SORT_KEY: &str = "sort_key";
 
-/// The Arrow schema of a segment: every column and the sort key.
+/// Which part of its file an outcome belongs to, and how many outcomes the whole file gives: with
+/// these a segment says by itself which inputs it makes done.
+pub(super) const PART_FIRST: &str = "part_first";
+pub(super) const PART_TOTAL: &str = "part_total";
+
+/// The Arrow schema of a segment: every column, the part of the file and the sort key.
 pub(super) fn segment_schema(schema: &Schema) -> SchemaRef {
     let mut fields: Vec<Field> = schema.columns.iter().map(field).collect();
+    fields.push(Field::new(PART_FIRST, DataType::UInt64, false));
+    fields.push(Field::new(PART_TOTAL, DataType::UInt64, false));
     fields.push(Field::new(SORT_KEY, DataType::Binary, false));
     Arc::new(arrow_schema::Schema::new(fields))
 }
@@ -57,6 +64,12 @@ pub(super) fn sorted_batch(
         .iter()
         .map(|column| array(column, keyed.iter().map(|(_, outcome)| *outcome)))
         .collect();
+    let part = |number: fn(&SourceFile) -> usize| -> ArrayRef {
+        let numbers = keyed.iter().map(|(_, outcome)| number(&outcome.origin.file) as u64);
+        Arc::new(UInt64Array::from_iter_values(numbers))
+    };
+    arrays.push(part(|file| file.first));
+    arrays.push(part(|file| file.total));
     let mut keys = BinaryBuilder::new();
     for (key, _) in &keyed {
         keys.append_value(key);

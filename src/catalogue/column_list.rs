@@ -1,10 +1,12 @@
 //! The list of columns, in the order in which they stand in both formats.
 
 use std::fmt::Write;
+use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
 use super::columns::{
-    CODE, Cell, Column, DETAIL, FILE, Kind, LabelColumn, REASON, REMEDY, SPECTRUM_ID, Value,
+    CODE, Cell, Column, DETAIL, FILE, FILE_BLAKE3, Kind, LabelColumn, REASON, REMEDY, SPECTRUM_ID,
+    Value,
 };
 use crate::outcome::{Estimate, Outcome};
 use crate::reject::Reject;
@@ -339,7 +341,7 @@ pub(super) fn provenance_columns(model_id: &str) -> Vec<Column> {
         ),
         column(
             Both,
-            ("file_blake3", Text),
+            (FILE_BLAKE3, Text),
             ("", "meta.checksum"),
             "BLAKE3 of the input file; zeros if it could not be read",
             get(|o| Cell::Text(Some(o.origin.file.digest.to_string()))),
@@ -369,6 +371,23 @@ fn escape(bytes: &[u8]) -> String {
     })
 }
 
+/// The file name that [`path_text`] wrote; `None` if it did not.
+pub fn path_of_text(text: &str) -> Option<std::path::PathBuf> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        if *first == b'%' {
+            let (digits, after) = after.split_at_checked(2)?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+            rest = after;
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    Some(std::ffi::OsString::from_vec(bytes).into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,5 +398,10 @@ mod tests {
         assert_eq!(text("a[1].fits"), "a[1].fits");
         assert_eq!(text("a\nb%.fits"), "a%0Ab%25.fits");
         assert_eq!(text("\u{e9}.fits"), "%C3%A9.fits");
+        for name in ["a[1].fits", "a\nb%.fits", "\u{e9}.fits", ""] {
+            assert_eq!(path_of_text(&text(name)).as_deref(), Some(std::path::Path::new(name)));
+        }
+        assert_eq!(path_of_text("a%"), None);
+        assert_eq!(path_of_text("a%zz"), None);
     }
 }

@@ -105,6 +105,7 @@ pub(super) const REASON: &str = "reason";
 pub(super) const REMEDY: &str = "remedy";
 pub(super) const SPECTRUM_ID: &str = "spectrum_id";
 pub(super) const FILE: &str = "file";
+pub(super) const FILE_BLAKE3: &str = "file_blake3";
 
 impl Schema {
     /// The columns for a model of these labels.

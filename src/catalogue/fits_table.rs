@@ -241,12 +241,15 @@ impl FitsTable {
         if status == 0 {
             return Ok(());
         }
+        // CFITSIO's status does not say why the system refused; its last error still does.
+        let refused = [FILE_NOT_CREATED, WRITE_ERROR, FILE_NOT_CLOSED].contains(&status);
+        let system = refused.then(std::io::Error::last_os_error);
         let mut text = [0 as c_char; 81];
         // SAFETY: CFITSIO writes at most 30 characters and a NUL.
         unsafe { sys::ffgerr(status, text.as_mut_ptr()) };
         // SAFETY: the buffer was zeroed, so it ends with a NUL.
         let message = unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy().into_owned();
-        Err(CatalogueError::Fits { path: self.path.clone(), message })
+        Err(CatalogueError::Fits { path: self.path.clone(), message, system })
     }
 }
 
@@ -259,6 +262,11 @@ impl Drop for FitsTable {
         }
     }
 }
+
+/// Statuses of CFITSIO (its `fitsio.h`) behind which the system refused something.
+const FILE_NOT_CREATED: c_int = 105;
+const WRITE_ERROR: c_int = 106;
+const FILE_NOT_CLOSED: c_int = 110;
 
 fn c_text(text: &str) -> CString {
     CString::new(text.replace('\0', "?")).unwrap_or_default()

@@ -1,65 +1,122 @@
 //! `run.json`: what a catalogue was made with and the digests of its files.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::seal::{CATALOGUE, Counts, Provenance, REJECTS};
-use super::{CatalogueError, publish, temporary_name};
+use super::durable::{sync_file, temporary_name};
+use super::seal::{Counts, Sealing};
+use super::{CatalogueError, publish};
 
 /// Name of the manifest within the catalogue's folder.
 pub const MANIFEST: &str = "run.json";
 
-/// Writes the manifest beside the sealed files. Like them it holds nothing that differs between
+/// What `run.json` says. Like the files that it vouches for it holds nothing that differs between
 /// two runs over the same inputs.
-///
-/// # Errors
-/// [`CatalogueError::Io`] names the file.
-pub fn write_manifest(
-    folder: &Path,
-    provenance: &Provenance,
-    counts: Counts,
-    files: u64,
-) -> Result<(), CatalogueError> {
-    let mut made_with = Map::new();
-    for (keyword, value, _) in &provenance.entries {
-        made_with.insert(keyword.to_lowercase(), value.as_str().into());
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Rows of the catalogue.
+    pub rows: u64,
+    /// Rows of the table of rejects.
+    pub rejects: u64,
+    /// Inputs that the catalogue accounts for.
+    pub inputs: u64,
+    /// Those of them that could be read, which `inputs.b3` lists.
+    pub inputs_read: u64,
+    /// What made the rows, by lower-case keyword; the same stands in the headers.
+    pub made_with: BTreeMap<String, String>,
+    /// Name, version and the beginning of the network's hash.
+    pub model: String,
+    /// SHA-256 of the model's files.
+    pub model_sha256: BTreeMap<String, String>,
+    /// The settings that can change a row or a reject.
+    pub settings: BTreeMap<String, String>,
+    /// SHA-256 of the settings, a line `key = value` each.
+    pub settings_sha256: String,
+    /// SHA-256 of every published file.
+    pub sha256: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// The manifest of the files that lie in the folder under their temporary names.
+    pub(super) fn of(
+        sealing: &Sealing<'_>,
+        counts: Counts,
+        inputs_read: u64,
+    ) -> Result<Self, CatalogueError> {
+        let made = sealing.made;
+        let (inputs, _) = sealing.ledger.totals()?;
+        let mut digests = BTreeMap::new();
+        for name in publish::NAMES {
+            let path = temporary_name(&sealing.folder.join(name));
+            digests.insert(name.to_owned(), sha256_of_file(&path)?);
+        }
+        let entries = made.provenance.entries.iter();
+        Ok(Self {
+            rows: counts.rows,
+            rejects: counts.rejects,
+            inputs,
+            inputs_read,
+            made_with: entries
+                .map(|(keyword, value, _)| (keyword.to_lowercase(), value.clone()))
+                .collect(),
+            model: sealing.model_id.to_owned(),
+            model_sha256: made.model_files.clone(),
+            settings: made.settings.clone(),
+            settings_sha256: settings_sha256(&made.settings),
+            sha256: digests,
+        })
     }
-    let mut digests = Map::new();
-    for stem in [CATALOGUE, REJECTS] {
-        for ending in ["fits", "parquet"] {
-            let name = format!("{stem}.{ending}");
-            let path = folder.join(&name);
-            let digest = sha256(&path).map_err(CatalogueError::io(&path))?;
-            digests.insert(name, digest.into());
+
+    /// Writes it under its temporary name, synced.
+    pub(super) fn write(&self, folder: &Path) -> Result<(), CatalogueError> {
+        let path = temporary_name(&folder.join(MANIFEST));
+        let json = serde_json::to_string_pretty(self)
+            .map_err(|error| CatalogueError::io(&path)(error.into()))?;
+        std::fs::write(&path, json + "\n").map_err(CatalogueError::io(&path))?;
+        sync_file(&path)
+    }
+
+    /// Reads the manifest of a catalogue; `None` if there is none, so that nothing vouches for the
+    /// files beside it.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Io`] when it cannot be read or is none.
+    pub fn read(folder: &Path) -> Result<Option<Self>, CatalogueError> {
+        let path = folder.join(MANIFEST);
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| CatalogueError::io(&path)(error.into())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CatalogueError::io(&path)(error)),
         }
     }
-    let manifest = json!({
-        "rows": counts.rows,
-        "rejects": counts.rejects,
-        "inputs": files,
-        "made_with": Value::Object(made_with),
-        "sha256": Value::Object(digests),
-    });
-    let path = folder.join(MANIFEST);
-    let temporary = temporary_name(&path);
-    std::fs::write(&temporary, format!("{manifest:#}\n"))
-        .map_err(CatalogueError::io(&temporary))?;
-    publish(&temporary, &path)
+}
+
+fn settings_sha256(settings: &BTreeMap<String, String>) -> String {
+    let mut hasher = Sha256::new();
+    for (key, value) in settings {
+        hasher.update(format!("{key} = {value}\n"));
+    }
+    hex(&hasher.finalize())
 }
 
 /// What `sha256sum` prints for a file.
-fn sha256(path: &Path) -> std::io::Result<String> {
+pub(super) fn sha256_of_file(path: &Path) -> Result<String, CatalogueError> {
     let mut hasher = Sha256::new();
-    let mut file = std::fs::File::open(path)?;
+    let mut file = std::fs::File::open(path).map_err(CatalogueError::io(path))?;
     let mut buffer = vec![0; 1 << 16];
     loop {
-        match std::io::Read::read(&mut file, &mut buffer)? {
-            0 => break,
+        match std::io::Read::read(&mut file, &mut buffer).map_err(CatalogueError::io(path))? {
+            0 => return Ok(hex(&hasher.finalize())),
             length => hasher.update(&buffer[..length]),
         }
     }
-    let digest = hasher.finalize();
-    Ok(digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -23,13 +23,17 @@ pub(super) const MERGED_ROWS: usize = 1024;
 const READ_ROWS: usize = 512;
 
 /// Merges any number of segments, by way of merged files in `scratch` where they are many.
-pub(super) fn merge(mut paths: Vec<PathBuf>, scratch: &Path) -> Result<Merge, CatalogueError> {
+pub(super) fn merge(
+    mut paths: Vec<PathBuf>,
+    scratch: &Path,
+    give_up: &dyn Fn() -> bool,
+) -> Result<Merge, CatalogueError> {
     let mut generation = 0;
     while paths.len() > FAN_IN {
         let mut merged = Vec::new();
         for (number, group) in paths.chunks(FAN_IN).enumerate() {
-            let path = scratch.join(format!("merge-{generation}-{number}.parquet.tmp"));
-            write_merged(group, &path)?;
+            let path = scratch.join(format!("{SCRATCH}{generation}-{number}.parquet.tmp"));
+            write_merged(group, &path, give_up)?;
             if generation > 0 {
                 for path in group {
                     std::fs::remove_file(path).map_err(CatalogueError::io(path))?;
@@ -43,7 +47,19 @@ pub(super) fn merge(mut paths: Vec<PathBuf>, scratch: &Path) -> Result<Merge, Ca
     Merge::open(&paths)
 }
 
-fn write_merged(group: &[PathBuf], path: &Path) -> Result<(), CatalogueError> {
+/// How the names of merged files begin.
+const SCRATCH: &str = "merge-";
+
+/// Whether a name is that of a merged file.
+pub(super) fn is_scratch(name: &Path) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(SCRATCH) && name.ends_with(".parquet.tmp"))
+}
+
+fn write_merged(
+    group: &[PathBuf],
+    path: &Path,
+    give_up: &dyn Fn() -> bool,
+) -> Result<(), CatalogueError> {
     let mut merge = Merge::open(group)?;
     let file = File::create(path).map_err(CatalogueError::io(path))?;
     let Some(first) = merge.next_batch()? else {
@@ -53,6 +69,9 @@ fn write_merged(group: &[PathBuf], path: &Path) -> Result<(), CatalogueError> {
         .map_err(CatalogueError::parquet(path))?;
     let mut next = Some(first);
     while let Some(batch) = next {
+        if give_up() {
+            return Err(CatalogueError::GivenUp);
+        }
         writer.write(&batch).map_err(CatalogueError::parquet(path))?;
         next = merge.next_batch()?;
     }

@@ -7,28 +7,53 @@
 mod batch;
 mod column_list;
 mod columns;
+mod durable;
 #[expect(unsafe_code, reason = "CFITSIO is C; each call says why it is sound")]
 mod fits_table;
 mod glossary;
+pub mod history;
+mod inputs_list;
+mod judge;
 mod manifest;
 mod merge;
+pub mod protocol;
+mod publish;
+mod recover;
 mod seal;
 mod segment;
+mod sink;
 mod store;
+#[cfg(test)]
+mod testing;
 mod text;
+mod trouble;
+mod verify;
 
-pub use column_list::path_text;
+pub use column_list::{path_of_text, path_text};
 pub use columns::{Cell, Column, Kind, LabelColumn, Schema};
+pub(crate) use durable::beside;
 pub use glossary::glossary;
-pub use manifest::{MANIFEST, write_manifest};
-pub use seal::{CATALOGUE, Counts, Expected, Provenance, REJECTS, seal};
-pub use segment::Segment;
+pub use inputs_list::INPUTS;
+pub use manifest::{MANIFEST, Manifest};
+pub use publish::NAMES;
+pub use recover::{Rebuilt, Recovered};
+pub use seal::{CATALOGUE, Counts, Made, Provenance, REJECTS};
+pub use segment::{Encoded, Segment};
 pub use store::{Store, StoreError};
 pub use text::{Shown, show};
+pub use trouble::Trouble;
+pub use verify::{Check, Rebuild, Request, verify};
 
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+use crate::ledger::LedgerError;
+
+/// Names within the catalogue's folder.
+const LEDGER: &str = "ledger.sqlite";
+const SEGMENTS: &str = "segments";
+const LOCK: &str = ".lock";
 
 /// A catalogue that could not be written or read.
 #[derive(Debug, Error)]
@@ -60,7 +85,15 @@ pub enum CatalogueError {
         path: PathBuf,
         /// What CFITSIO says.
         message: String,
+        /// What the system said last, if a write failed.
+        system: Option<std::io::Error>,
     },
+    /// The ledger could not be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Sealing was given up when asked to.
+    #[error("sealing was given up; all segments are committed, run again to seal them")]
+    GivenUp,
     /// Rows and rejects do not add up to the spectra that the ledger counts.
     #[error(
         "{rows} rows and {rejects} rejects do not add up to {spectra} spectra; the catalogue was \
@@ -84,22 +117,4 @@ impl CatalogueError {
     fn parquet<E: Into<parquet::errors::ParquetError>>(path: &Path) -> impl FnOnce(E) -> Self + '_ {
         move |source| Self::Parquet { path: path.to_owned(), source: source.into() }
     }
-}
-
-/// Makes a written file durable under its final name: sync, rename, sync of the directory.
-fn publish(temporary: &Path, path: &Path) -> Result<(), CatalogueError> {
-    let file = std::fs::File::open(temporary).map_err(CatalogueError::io(temporary))?;
-    file.sync_all().map_err(CatalogueError::io(temporary))?;
-    std::fs::rename(temporary, path).map_err(CatalogueError::io(path))?;
-    let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(CatalogueError::io(directory))
-}
-
-/// The temporary name beside a final one.
-fn temporary_name(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
-    name.into()
 }

@@ -1,14 +1,17 @@
-//! The folder of one catalogue: its lock, its ledger, its segments, and recovery after a crash.
+//! The folder of one catalogue: its lock, its ledger and its segments.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use thiserror::Error;
 
-use super::CatalogueError;
 use super::columns::Schema;
-use super::seal::{Counts, Expected, Provenance, seal};
-use super::segment::write_segment;
+use super::durable::{create_folders, sync_folder};
+use super::recover::{Recovered, open_ledger, reconcile, remove_scratch};
+use super::seal::{Counts, Made, Sealing, seal};
+use super::segment::{self, Encoded};
+use super::{CatalogueError, LEDGER, LOCK, SEGMENTS};
 use crate::failpoint::crash_point;
 use crate::input::Digest;
 use crate::ledger::{Input, Ledger, LedgerError};
@@ -17,8 +20,11 @@ use crate::outcome::Outcome;
 /// A catalogue's folder that cannot be used.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// Another process writes there.
-    #[error("{0}: another process is writing this catalogue; wait for it or choose another --out")]
+    /// Another process works there.
+    #[error(
+        "{0}: another process is writing or verifying this catalogue; wait for it or choose \
+         another --out"
+    )]
     Locked(PathBuf),
     /// The catalogue was begun with something else.
     #[error("{folder}: this catalogue was made with {found}, not {wanted}; choose another --out")]
@@ -29,6 +35,17 @@ pub enum StoreError {
         found: String,
         /// What was asked for now.
         wanted: String,
+    },
+    /// The outcomes to commit are not those of the inputs to commit.
+    #[error(
+        "the outcomes of {encoded} inputs were to be committed as those of {named} other ones; \
+         nothing was committed, report this"
+    )]
+    OtherInputs {
+        /// How many inputs the outcomes belong to.
+        encoded: usize,
+        /// How many were named.
+        named: usize,
     },
     /// Files could not be read or written.
     #[error(transparent)]
@@ -41,43 +58,47 @@ pub enum StoreError {
 /// An open catalogue: one writer at a time.
 pub struct Store {
     folder: PathBuf,
+    model_id: String,
     schema: Schema,
     ledger: Ledger,
     next_segment: u64,
+    recovered: Recovered,
     /// The lock lives and dies with this handle, so with the process.
     _lock: File,
 }
 
-const LEDGER: &str = "ledger.sqlite";
-const SEGMENTS: &str = "segments";
-
 impl Store {
-    /// Opens or creates the catalogue in `folder` for a model, and recovers from a crash: files
-    /// that the ledger does not name are removed, and segments whose bytes are not those that were
-    /// committed are forgotten, so that their inputs are processed again.
+    /// Opens or creates the catalogue in `folder` for a model, and recovers from a crash or from
+    /// damage; [`super::STEPS`] says how.
     ///
     /// # Errors
     /// [`StoreError`] when the folder is in use, belongs to another model, or cannot be written.
     pub fn open(folder: &Path, model_id: &str, schema: Schema) -> Result<Self, StoreError> {
-        let segments = folder.join(SEGMENTS);
-        std::fs::create_dir_all(&segments).map_err(CatalogueError::io(&segments))?;
-        let lock_path = folder.join(".lock");
-        let lock = File::create(&lock_path).map_err(CatalogueError::io(&lock_path))?;
-        lock.try_lock().map_err(|error| match error {
-            std::fs::TryLockError::WouldBlock => StoreError::Locked(folder.to_owned()),
-            std::fs::TryLockError::Error(error) => CatalogueError::io(&lock_path)(error).into(),
-        })?;
-        let ledger = Ledger::open(&folder.join(LEDGER))?;
+        let begin = Instant::now();
+        create_folders(&folder.join(SEGMENTS))?;
+        crash_point!("open-folders");
+        let lock = lock(folder)?;
+        let mut recovered = Recovered { orphans: remove_scratch(folder)?, ..Recovered::default() };
+        let (mut ledger, rebuilt) = open_ledger(folder)?;
+        recovered.ledger = rebuilt;
+        crash_point!("open-ledger");
         ledger.set_note("model", model_id)?;
+        // SQLite syncs the ledger, but not the folder that holds its name.
+        sync_folder(folder)?;
         let found = ledger.note("model")?.unwrap_or_default();
         if found != model_id {
             let (folder, wanted) = (folder.to_owned(), model_id.to_owned());
             return Err(StoreError::OtherModel { folder, found, wanted });
         }
-        let mut store =
-            Self { folder: folder.to_owned(), schema, ledger, next_segment: 1, _lock: lock };
-        store.recover()?;
-        Ok(store)
+        let next_segment = reconcile(folder, &mut ledger, &mut recovered)?;
+        recovered.took = begin.elapsed();
+        let (folder, model_id) = (folder.to_owned(), model_id.to_owned());
+        Ok(Self { folder, model_id, schema, ledger, next_segment, recovered, _lock: lock })
+    }
+
+    /// What opening had to mend.
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
     }
 
     /// The ledger's path, for read-only connections of other threads.
@@ -90,64 +111,86 @@ impl Store {
         &self.ledger
     }
 
-    /// Makes the outcomes of whole files durable.
+    /// Encodes the outcomes of whole files, which writes nothing: if one of them makes the encoder
+    /// panic, the caller can find which.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be encoded.
+    pub fn encode(&self, outcomes: &[Outcome]) -> Result<Encoded, StoreError> {
+        Ok(segment::encode(&self.schema, &self.model_id, outcomes)?)
+    }
+
+    /// Makes encoded outcomes durable and their inputs done. After an error the same call may be
+    /// tried again: what it left is overwritten.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the inputs do not count as done then.
+    pub fn commit_encoded(
+        &mut self,
+        encoded: &Encoded,
+        inputs: &[Input],
+    ) -> Result<(), StoreError> {
+        if Input::digest_of(inputs) != Input::digest_of(encoded.inputs()) {
+            let (encoded, named) = (encoded.inputs().len(), inputs.len());
+            return Err(StoreError::OtherInputs { encoded, named });
+        }
+        let segment = encoded.segment(self.next_segment);
+        segment::write(&self.folder.join(SEGMENTS), &segment, encoded)?;
+        self.ledger.commit(&segment, inputs)?;
+        self.next_segment += 1;
+        crash_point!("commit-done");
+        tracing::debug!(segment = segment.name, inputs = inputs.len(), "committed segment");
+        Ok(())
+    }
+
+    /// Encodes and commits the outcomes of whole files.
     ///
     /// # Errors
     /// [`StoreError`]; the inputs do not count as done then.
     pub fn commit(&mut self, outcomes: &[Outcome], inputs: &[Input]) -> Result<(), StoreError> {
-        let name = format!("segment-{:08}.parquet", self.next_segment);
-        let folder = self.folder.join(SEGMENTS);
-        crash_point!("commit-begins");
-        let segment = write_segment(&folder, name, &self.schema, outcomes)?;
-        self.next_segment += 1;
-        crash_point!("commit-renamed");
-        self.ledger.commit(&segment, inputs)?;
-        crash_point!("commit-done");
-        tracing::debug!(segment = segment.name, spectra = outcomes.len(), "committed segment");
-        Ok(())
+        let encoded = self.encode(outcomes)?;
+        self.commit_encoded(&encoded, inputs)
     }
 
-    /// Writes the catalogue and the table of rejects from all segments.
+    /// Makes a content that a path had before its current one again: the file was replaced and then
+    /// restored. Its outcomes are in a segment already.
     ///
     /// # Errors
-    /// [`StoreError`]; segments and ledger stay as they are then.
-    pub fn seal(&self, provenance: &Provenance) -> Result<Counts, StoreError> {
-        let folder = self.folder.join(SEGMENTS);
-        let segments = self.ledger.segments()?;
-        let paths = segments.into_iter().map(|segment| folder.join(segment.name)).collect();
-        let (_, spectra) = self.ledger.totals()?;
-        let expected = Expected { spectra, superseded: self.ledger.superseded()? };
-        Ok(seal(&self.folder, paths, &self.schema, provenance, &expected)?)
-    }
-
-    fn recover(&mut self) -> Result<(), StoreError> {
-        let folder = self.folder.join(SEGMENTS);
-        let mut known = std::collections::HashSet::new();
-        for segment in self.ledger.segments()? {
-            let path = folder.join(&segment.name);
-            let found = Digest::of_file(&path);
-            if found.as_ref().is_ok_and(|digest| *digest == segment.digest) {
-                known.insert(segment.name);
-                continue;
-            }
-            let inputs = self.ledger.forget(&segment)?;
-            tracing::warn!(
-                segment = segment.name,
-                inputs,
-                "segment is damaged or gone, its inputs will be processed again"
-            );
-        }
-        for entry in std::fs::read_dir(&folder).map_err(CatalogueError::io(&folder))? {
-            let entry = entry.map_err(CatalogueError::io(&folder))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !known.contains(&name) {
-                tracing::info!(file = name, "removed a file that no commit names");
-                let path = entry.path();
-                std::fs::remove_file(&path).map_err(CatalogueError::io(&path))?;
-            }
-        }
-        let number = |name: &String| name.get(8..16)?.parse::<u64>().ok();
-        self.next_segment = known.iter().filter_map(number).max().unwrap_or(0) + 1;
+    /// [`StoreError`]; nothing is changed then.
+    pub fn promote(&mut self, digest: Digest, path: &str) -> Result<(), StoreError> {
+        self.ledger.promote(digest, path)?;
         Ok(())
     }
+
+    /// Publishes the catalogue and the table of rejects from all segments, with the manifest that
+    /// vouches for them. `give_up` is asked again and again while nothing is published yet.
+    ///
+    /// # Errors
+    /// [`StoreError`]; segments and ledger stay as they are then, and so does what was published
+    /// unless the error came while names were exchanged.
+    pub fn seal(&self, made: &Made, give_up: &dyn Fn() -> bool) -> Result<Counts, StoreError> {
+        Ok(seal(&Sealing {
+            folder: &self.folder,
+            segments: &self.folder.join(SEGMENTS),
+            schema: &self.schema,
+            model_id: &self.model_id,
+            made,
+            ledger: &self.ledger,
+            give_up,
+        })?)
+    }
 }
+
+fn lock(folder: &Path) -> Result<File, StoreError> {
+    let path = folder.join(LOCK);
+    let lock = File::create(&path).map_err(CatalogueError::io(&path))?;
+    lock.try_lock().map_err(|error| match error {
+        std::fs::TryLockError::WouldBlock => StoreError::Locked(folder.to_owned()),
+        std::fs::TryLockError::Error(error) => CatalogueError::io(&path)(error).into(),
+    })?;
+    Ok(lock)
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

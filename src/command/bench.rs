@@ -10,7 +10,7 @@ use ndarray::Array2;
 use serde_json::json;
 
 use super::Exit;
-use crate::catalogue::{Store, path_text};
+use crate::catalogue::{Made, Store, path_text};
 use crate::cli::{BenchArgs, BenchStage};
 use crate::config::Config;
 use crate::fits::Fits;
@@ -236,7 +236,7 @@ fn bench_write(
             .collect();
         store.commit(outcomes, &inputs)?;
     }
-    store.seal(&crate::catalogue::Provenance { entries: Vec::new() })?;
+    store.seal(&Made::default(), &|| false)?;
     let wall = begin.elapsed();
     drop(store);
     std::fs::remove_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;

@@ -1,7 +1,11 @@
 //! `starmill catalogue`.
 
+use std::path::Path;
+
 use super::Exit;
-use crate::catalogue::{glossary, show};
+use crate::catalogue::{
+    MANIFEST, Manifest, Provenance, Rebuild, Request, Schema, glossary, show, verify,
+};
 use crate::cli::CatalogueCommand;
 use crate::config::Config;
 use crate::setup::Ready;
@@ -10,6 +14,9 @@ pub(super) fn catalogue(config: &Config, command: CatalogueCommand) -> anyhow::R
     match command {
         CatalogueCommand::Show { folder, rows } => {
             let shown = show(&folder, rows)?;
+            if !folder.join(MANIFEST).exists() {
+                tracing::warn!("sealing was interrupted, run again with the same --out");
+            }
             for line in &shown.lines {
                 println!("{line}");
             }
@@ -17,6 +24,9 @@ pub(super) fn catalogue(config: &Config, command: CatalogueCommand) -> anyhow::R
             if printed < shown.total {
                 println!("... {} more", shown.total - printed);
             }
+        }
+        CatalogueCommand::Verify { folder, inputs, rebuild } => {
+            return verify_catalogue(config, &folder, inputs, rebuild);
         }
         CatalogueCommand::Columns { model, markdown } => {
             let schema = Ready::open(config, &model)?.schema();
@@ -36,4 +46,27 @@ pub(super) fn catalogue(config: &Config, command: CatalogueCommand) -> anyhow::R
         }
     }
     Ok(Exit::Success)
+}
+
+fn verify_catalogue(
+    config: &Config,
+    folder: &Path,
+    inputs: bool,
+    rebuild: bool,
+) -> anyhow::Result<Exit> {
+    let remake = if rebuild { remake(config, folder)? } else { None };
+    let rebuild = remake.as_ref().map(|(schema, provenance)| Rebuild { schema, provenance });
+    let well = verify(folder, &Request { inputs, rebuild }, &mut |check| println!("{check}"))?;
+    Ok(if well { Exit::Success } else { Exit::Rejects })
+}
+
+/// Columns and headers as the model of the manifest gives them; `None` without a manifest, which is
+/// a finding of its own.
+fn remake(config: &Config, folder: &Path) -> anyhow::Result<Option<(Schema, Provenance)>> {
+    let Ok(Some(manifest)) = Manifest::read(folder) else { return Ok(None) };
+    let made_with = |key: &str| manifest.made_with.get(key).map_or("", String::as_str);
+    let ready = Ready::open(config, made_with("model"))?;
+    let provenance =
+        ready.provenance_with(made_with("ortver"), made_with("ortsha"), made_with("provider"));
+    Ok(Some((ready.schema(), provenance)))
 }

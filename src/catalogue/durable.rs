@@ -1,0 +1,102 @@
+//! Files that survive a crash of the machine: written under a temporary name, synced, renamed, and
+//! their folder synced. What is not synced may be lost or, worse, empty after the power fails.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::CatalogueError;
+
+/// The temporary name beside a final one.
+pub(super) fn temporary_name(path: &Path) -> PathBuf {
+    beside(path, ".tmp")
+}
+
+/// The name with something behind it.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Makes the bytes of a file durable.
+pub(super) fn sync_file(path: &Path) -> Result<(), CatalogueError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(CatalogueError::io(path))
+}
+
+/// Makes names durable: those that were added to a folder, and those that were removed.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), CatalogueError> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    sync_file(folder)
+}
+
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), CatalogueError> {
+    std::fs::rename(from, to).map_err(CatalogueError::io(to))
+}
+
+/// Removes a file; it is well if there is none.
+pub(super) fn remove(path: &Path) -> Result<(), CatalogueError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(CatalogueError::io(path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Replaces a small file at once: after a crash there is the old content or the new one.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CatalogueError> {
+    let temporary = temporary_name(path);
+    File::create(&temporary)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(CatalogueError::io(&temporary))?;
+    sync_file(&temporary)?;
+    rename(&temporary, path)?;
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Creates a folder and those above it that are missing, durably.
+pub(super) fn create_folders(folder: &Path) -> Result<(), CatalogueError> {
+    let missing: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+        .collect();
+    for folder in missing.into_iter().rev() {
+        match std::fs::create_dir(folder) {
+            // Another process that begins in the same place; the lock decides which one goes on.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+            other => other.map_err(CatalogueError::io(folder))?,
+        }
+        sync_folder(folder.parent().unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_created_to_any_depth_and_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("a/b/c");
+        create_folders(&deep).unwrap();
+        create_folders(&deep).unwrap();
+        assert!(deep.is_dir());
+        std::fs::write(folder.path().join("file"), b"").unwrap();
+        let error = create_folders(&folder.path().join("file/below")).unwrap_err();
+        assert!(error.to_string().contains("file"), "{error}");
+    }
+
+    #[test]
+    fn a_replaced_file_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.json");
+        replace(&path, b"old").unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+    }
+}

@@ -1,0 +1,140 @@
+//! What the ledger is asked.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Ledger, LedgerError};
+use crate::catalogue::Segment;
+use crate::input::Digest;
+
+/// Whether a part of an input is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It is not.
+    No,
+    /// It is, and it counts.
+    Current,
+    /// It is, but its path had another content since, which counts instead until this one is
+    /// [promoted](Ledger::promote).
+    Superseded,
+}
+
+/// Selects inputs whose path has no newer content.
+const CURRENT: &str = "inputs.digest = (SELECT newest.digest FROM inputs AS newest
+    WHERE newest.path = inputs.path ORDER BY newest.id DESC LIMIT 1)";
+
+impl Ledger {
+    /// All segments in the order of their commits.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses.
+    pub fn segments(&self) -> Result<Vec<Segment>, LedgerError> {
+        let read = || -> rusqlite::Result<Vec<Segment>> {
+            let mut select =
+                self.connection.prepare("SELECT name, digest FROM segments ORDER BY id")?;
+            let rows = select.query_map([], |row| {
+                Ok(Segment { name: row.get(0)?, digest: Digest(row.get(1)?) })
+            })?;
+            rows.collect()
+        };
+        read().map_err(self.error())
+    }
+
+    /// Whether the part of this content of this path that begins at `first` is done, and counts.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses.
+    pub fn state(&self, digest: Digest, path: &str, first: usize) -> Result<Done, LedgerError> {
+        let query =
+            format!("SELECT {CURRENT} FROM inputs WHERE path = ?1 AND digest = ?2 AND first = ?3");
+        let current: Option<bool> = self
+            .connection
+            .prepare_cached(&query)
+            .and_then(|mut select| {
+                let part = params![path, digest.0, first as u64];
+                select.query_row(part, |row| row.get(0)).optional()
+            })
+            .map_err(self.error())?;
+        Ok(match current {
+            None => Done::No,
+            Some(true) => Done::Current,
+            Some(false) => Done::Superseded,
+        })
+    }
+
+    /// Whether the part of this content of this path that begins at `first` is done.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses.
+    pub fn is_done(&self, digest: Digest, path: &str, first: usize) -> Result<bool, LedgerError> {
+        Ok(self.state(digest, path, first)? != Done::No)
+    }
+
+    /// Whether nothing is done yet.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses.
+    pub fn is_empty(&self) -> Result<bool, LedgerError> {
+        self.connection
+            .query_row("SELECT NOT EXISTS (SELECT 1 FROM inputs)", [], |row| row.get(0))
+            .map_err(self.error())
+    }
+
+    /// Inputs and spectra of the catalogue. Where the content of a path changed, the newest counts.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses.
+    pub fn totals(&self) -> Result<(u64, u64), LedgerError> {
+        let query = format!(
+            "SELECT count(DISTINCT path), coalesce(sum(spectra), 0) FROM inputs WHERE {CURRENT}"
+        );
+        self.connection
+            .query_row(&query, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(self.error())
+    }
+
+    /// Whether any path had more than one content.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses.
+    pub fn has_superseded(&self) -> Result<bool, LedgerError> {
+        let query = "SELECT EXISTS (SELECT 1 FROM inputs GROUP BY path
+                     HAVING min(digest) <> max(digest))";
+        self.connection.query_row(query, [], |row| row.get(0)).map_err(self.error())
+    }
+
+    /// Whether a newer content of the same path counts instead of this one.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses.
+    pub fn is_superseded(&self, digest: Digest, path: &str) -> Result<bool, LedgerError> {
+        self.connection
+            .prepare_cached(
+                "SELECT digest <> ?1 FROM inputs WHERE path = ?2 ORDER BY id DESC LIMIT 1",
+            )
+            .and_then(|mut select| select.query_row(params![digest.0, path], |row| row.get(0)))
+            .map_err(self.error())
+    }
+
+    /// Shows every input that counts and could be read to `see`, by path.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses, or the error of `see`.
+    pub fn for_each_current<E: From<LedgerError>>(
+        &self,
+        mut see: impl FnMut(&str, Digest) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // In the order of the index by path, so that nothing is sorted in memory.
+        let query = format!(
+            "SELECT path, digest FROM inputs WHERE first = 0 AND digest <> zeroblob(32)
+             AND {CURRENT} ORDER BY path"
+        );
+        let error = |source| E::from(LedgerError::sqlite(&self.path)(source));
+        let mut select = self.connection.prepare(&query).map_err(error)?;
+        let mut rows = select.query([]).map_err(error)?;
+        while let Some(row) = rows.next().map_err(error)? {
+            let path: String = row.get(0).map_err(error)?;
+            see(&path, Digest(row.get(1).map_err(error)?))?;
+        }
+        Ok(())
+    }
+}
