@@ -139,10 +139,9 @@ pub fn verify(
             None
         }
     };
-    let ledger = open_ledger(folder);
-    let ledger = match ledger {
-        Ok(ledger) => {
-            check("ledger", ledger.check().map_err(Problem::from).map(|()| sound(&ledger)))?;
+    let ledger = match sound_ledger(folder) {
+        Ok((ledger, said)) => {
+            check("ledger", Ok(said))?;
             check("segments", segments(folder, &ledger))?;
             Some(ledger)
         }
@@ -180,19 +179,18 @@ fn share(folder: &Path) -> Result<Option<File>, StoreError> {
     }
 }
 
-fn open_ledger(folder: &Path) -> Result<Ledger, Problem> {
+fn sound_ledger(folder: &Path) -> Result<(Ledger, String), Problem> {
     let path = folder.join(LEDGER);
     if !path.exists() {
         return differs(format!(
             "there is no {LEDGER}; run again with the same --out: it is rebuilt from segments"
         ));
     }
-    Ok(Ledger::open_at_rest(&path)?)
-}
-
-fn sound(ledger: &Ledger) -> String {
-    let (inputs, spectra) = ledger.totals().unwrap_or_default();
-    format!("pages, notes and digests are right; {inputs} inputs gave {spectra} spectra")
+    let ledger = Ledger::open_at_rest(&path)?;
+    ledger.check()?;
+    let (inputs, spectra) = ledger.totals()?;
+    let said = format!("pages, notes and digests are right; {inputs} inputs, {spectra} spectra");
+    Ok((ledger, said))
 }
 
 fn outputs(folder: &Path, manifest: &Manifest) -> Found {

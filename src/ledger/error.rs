@@ -27,8 +27,14 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// The error of SQLite at this ledger: a refusal, or damage that it found.
     pub(super) fn sqlite(path: &Path) -> impl FnOnce(rusqlite::Error) -> Self + '_ {
-        |source| Self::Sqlite { path: path.to_owned(), source }
+        |source| {
+            if is_damage(&source) {
+                return Self::damaged(path, source.to_string());
+            }
+            Self::Sqlite { path: path.to_owned(), source }
+        }
     }
 
     pub(super) fn damaged(path: &Path, what: impl Into<String>) -> Self {
@@ -37,29 +43,7 @@ impl LedgerError {
 
     /// Whether the file's content is to blame, and not the disk, a lock or permissions.
     pub fn is_damage(&self) -> bool {
-        match self {
-            Self::Damaged { .. } => true,
-            Self::Sqlite { source, .. } => match source.sqlite_error() {
-                // Our statements are right and the tables are made by us: a statement that SQLite
-                // cannot prepare means that a table's definition is not ours any more.
-                Some(error) => matches!(
-                    error.code,
-                    ErrorCode::DatabaseCorrupt
-                        | ErrorCode::NotADatabase
-                        | ErrorCode::TypeMismatch
-                        | ErrorCode::Unknown
-                ),
-                // A value of another type than was written.
-                None => matches!(
-                    source,
-                    rusqlite::Error::FromSqlConversionFailure(..)
-                        | rusqlite::Error::IntegralValueOutOfRange(..)
-                        | rusqlite::Error::InvalidColumnType(..)
-                        | rusqlite::Error::Utf8Error(..)
-                        | rusqlite::Error::SqlInputError { .. }
-                ),
-            },
-        }
+        matches!(self, Self::Damaged { .. })
     }
 
     /// SQLite's code, if it is SQLite that refuses.
@@ -68,5 +52,27 @@ impl LedgerError {
             Self::Sqlite { source, .. } => source.sqlite_error_code(),
             Self::Damaged { .. } => None,
         }
+    }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error() {
+        // Our statements are right and the tables are made by us: a statement that SQLite cannot
+        // prepare means that a table's definition is not ours any more.
+        Some(error) => matches!(
+            error.code,
+            ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::TypeMismatch
+                | ErrorCode::Unknown
+        ),
+        // A value of another type than was written.
+        None => matches!(
+            error,
+            rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::Utf8Error(..)
+        ),
     }
 }

@@ -231,6 +231,10 @@ impl Ledger {
                 }
             }
             crash_point!("commit-recorded");
+            fail::fail_point!("commit-ledger", |_| Err(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL),
+                None
+            )));
             transaction.commit()
         };
         commit().map_err(LedgerError::sqlite(&path))

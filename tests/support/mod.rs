@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
 pub mod lrs;
+pub mod night;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

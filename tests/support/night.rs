@@ -1,0 +1,140 @@
+//! A small night of spectra that is run again and again, and what it must come to.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use starmill::catalogue::{MANIFEST, NAMES};
+
+use super::lrs::{Layout, Lrs};
+
+/// Files of every layout and a broken one, with the catalogue of a run that nothing disturbed.
+pub struct Night {
+    folder: tempfile::TempDir,
+    input: PathBuf,
+    config: PathBuf,
+    whole: PathBuf,
+    files: u32,
+}
+
+impl Night {
+    /// Writes `files` spectra and runs over them once, in segments of seven.
+    pub fn new(files: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let input = folder.path().join("input");
+        fs::create_dir(&input).unwrap();
+        for seed in 0..files {
+            let layout = [Layout::Pilot, Layout::Image, Layout::Table][seed as usize % 3];
+            fs::write(input.join(format!("{seed:05}.fits.gz")), Lrs::star(seed).to_gzip(layout))
+                .unwrap();
+        }
+        fs::write(input.join("broken.fits"), b"no").unwrap();
+        let config = folder.path().join("small.toml");
+        let small = "[infer]\nbatch = 8\nmax_delay = 0.001\n[write]\nsegment_spectra = 7\n";
+        fs::write(&config, small).unwrap();
+        let whole = folder.path().join("whole");
+        let night = Self { folder, input, config, whole, files };
+        let output = night.run(&night.whole, "");
+        super::assert_ended(&output, 1, &night.line());
+        night
+    }
+
+    /// A folder for one catalogue.
+    pub fn out(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The catalogue of the undisturbed run.
+    pub fn whole(&self) -> &Path {
+        &self.whole
+    }
+
+    /// The folder of files.
+    pub fn input(&self) -> &Path {
+        &self.input
+    }
+
+    /// Runs over the night with these crash points.
+    pub fn run(&self, out: &Path, points: &str) -> Output {
+        self.run_over(out, &self.input, points)
+    }
+
+    /// Runs over a part of it.
+    pub fn run_over(&self, out: &Path, input: &Path, points: &str) -> Output {
+        super::starmill(&["run", "--model", "fcresnet", "--out"])
+            .arg(out)
+            .arg("--config")
+            .arg(&self.config)
+            .arg(input)
+            .env("FAILPOINTS", points)
+            .output()
+            .expect("the program starts")
+    }
+
+    /// Runs until a crash point ends the program as a crash would.
+    #[track_caller]
+    pub fn assert_dies(&self, out: &Path, points: &str) {
+        const SIGABRT: i32 = 6;
+        let output = self.run(out, points);
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.signal(), Some(SIGABRT), "{points}: {:?} {log}", output.status);
+    }
+
+    /// Runs undisturbed and asserts that the catalogue is the one of the undisturbed run and that
+    /// all its digests, counts and identifiers are right. Returns the log.
+    #[track_caller]
+    pub fn assert_completes(&self, out: &Path, after: &str) -> String {
+        let output = self.run(out, "");
+        super::assert_ended(&output, 1, &self.line());
+        for name in NAMES.into_iter().chain([MANIFEST]) {
+            let same =
+                fs::read(out.join(name)).unwrap() == fs::read(self.whole.join(name)).unwrap();
+            assert!(same, "{name} differs after {after}");
+        }
+        let (code, said) = verify(out, &[]);
+        assert_eq!(code, Some(0), "after {after}: {said}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn line(&self) -> String {
+        format!("rows={0} rejects=1 files={1}", self.files, self.files + 1)
+    }
+}
+
+/// Runs `catalogue verify`; gives the exit code and what it said.
+pub fn verify(out: &Path, more: &[&str]) -> (Option<i32>, String) {
+    let output =
+        super::starmill(&["catalogue", "verify"]).arg(out).args(more).output().expect("it starts");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// The files of the segments of a catalogue, in order.
+pub fn segments(out: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(out.join("segments")).unwrap();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+/// Flips one bit in the middle of a file.
+pub fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+/// Copies a catalogue.
+pub fn copy(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry.unwrap();
+        let target = to.join(entry.path().strip_prefix(from).unwrap());
+        if entry.file_type().is_dir() {
+            fs::create_dir(target).unwrap();
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
