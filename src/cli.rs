@@ -43,9 +43,9 @@ pub enum Command {
     },
     /// Say what is in a file, which reader takes it and why.
     Inspect(InspectArgs),
-    /// Show a catalogue or explain its columns.
+    /// Show or verify a catalogue, or explain its columns.
     Catalogue {
-        /// What to show.
+        /// What to do with it.
         #[command(subcommand)]
         command: CatalogueCommand,
     },

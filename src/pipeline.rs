@@ -61,7 +61,7 @@ pub fn run(
     let provider = first_engine.provider().to_owned();
     let made = Made {
         provenance: job.model.provenance(runtime, &provider),
-        model_files: job.model.file_digests(),
+        model_files: job.model.file_digests()?,
         settings: settings(config),
     };
     let store = Store::open(&job.out, &job.model.id_with_hash(), job.model.schema())?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use starmill_onnx::{Device, Engine, EngineError, EngineOptions, Model, ModelError, Runtime};
 use thiserror::Error;
 
-use crate::catalogue::{LabelColumn, Provenance, Schema};
+use crate::catalogue::{CatalogueError, LabelColumn, Provenance, Schema, sha256_of_file};
 use crate::config::Config;
 use crate::estimate::PointLabels;
 use crate::prep::{Recipe, RecipeError};
@@ -161,10 +161,18 @@ impl Ready {
         Schema::new(&self.id(), &labels.chain(derived).collect::<Vec<_>>())
     }
 
-    /// SHA-256 of the model's files, by name; opening has compared them.
-    pub fn file_digests(&self) -> BTreeMap<String, String> {
+    /// SHA-256 of the model's files, by name; opening has compared all but the manifest itself.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Io`] when the manifest cannot be read any more.
+    pub fn file_digests(&self) -> Result<BTreeMap<String, String>, CatalogueError> {
+        const MANIFEST: &str = "manifest.toml";
+        let manifest = sha256_of_file(&self.model.dir.join(MANIFEST))?;
         let files = self.model.manifest.files.iter();
-        files.map(|file| (file.path.display().to_string(), file.sha256.clone())).collect()
+        Ok(files
+            .map(|file| (file.path.display().to_string(), file.sha256.clone()))
+            .chain([(MANIFEST.to_owned(), manifest)])
+            .collect())
     }
 
     /// What made the rows, for the headers of the catalogue.

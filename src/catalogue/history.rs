@@ -73,8 +73,8 @@ mod tests {
         std::fs::write(&path, torn).unwrap();
         append(folder.path(), &json!({ "run": 2 })).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"run\":0}\n{\"run\":2}\n");
-        let many: String = (0..LINES).map(|run| format!("{{\"run\":{run}}}\n")).collect();
-        std::fs::write(&path, many).unwrap();
+        let many: Vec<String> = (0..LINES).map(|run| format!("{{\"run\":{run}}}")).collect();
+        std::fs::write(&path, many.join("\n")).unwrap();
         append(folder.path(), &json!({ "run": LINES })).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), LINES);

@@ -105,7 +105,7 @@ fn settings_sha256(settings: &BTreeMap<String, String>) -> String {
 }
 
 /// What `sha256sum` prints for a file.
-pub(super) fn sha256_of_file(path: &Path) -> Result<String, CatalogueError> {
+pub(crate) fn sha256_of_file(path: &Path) -> Result<String, CatalogueError> {
     let mut hasher = Sha256::new();
     let mut file = std::fs::File::open(path).map_err(CatalogueError::io(path))?;
     let mut buffer = vec![0; 1 << 16];

@@ -34,6 +34,7 @@ pub use columns::{Cell, Column, Kind, LabelColumn, Schema};
 pub(crate) use durable::beside;
 pub use glossary::glossary;
 pub use inputs_list::INPUTS;
+pub(crate) use manifest::sha256_of_file;
 pub use manifest::{MANIFEST, Manifest};
 pub use publish::NAMES;
 pub use recover::{Rebuilt, Recovered};

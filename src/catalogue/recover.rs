@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::ErrorCode;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::durable::{beside, remove, rename, sync_file, sync_folder, temporary_name};
 use super::segment::{Segment, contents};
@@ -25,8 +25,13 @@ pub struct Recovered {
     pub inputs_forgotten: u64,
     /// Set if the ledger was rebuilt.
     pub ledger: Option<Rebuilt>,
-    /// How long opening took.
+    /// How long opening took; seconds where it is written.
+    #[serde(serialize_with = "as_seconds")]
     pub took: Duration,
+}
+
+fn as_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 /// What a rebuild of the ledger found.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use thiserror::Error;
 
 use super::columns::Schema;
-use super::durable::{create_folders, sync_folder};
+use super::durable::{create_folders, remove, sync_folder};
 use super::recover::{Recovered, open_ledger, reconcile, remove_scratch};
 use super::seal::{Counts, Made, Sealing, seal};
 use super::segment::{self, Encoded};
@@ -136,7 +136,11 @@ impl Store {
         }
         let segment = encoded.segment(self.next_segment);
         segment::write(&self.folder.join(SEGMENTS), &segment, encoded)?;
-        self.ledger.commit(&segment, inputs)?;
+        if let Err(error) = self.ledger.commit(&segment, inputs) {
+            // An orphan of a commit that is perhaps tried again with other outcomes.
+            let _ = remove(&self.folder.join(SEGMENTS).join(&segment.name));
+            return Err(error.into());
+        }
         self.next_segment += 1;
         crash_point!("commit-done");
         tracing::debug!(segment = segment.name, inputs = inputs.len(), "committed segment");

@@ -62,8 +62,8 @@ fn a_seal_that_is_given_up_leaves_what_was_published() {
     let mut given_up = 0;
     for patience in 0..100 {
         asked.set(0);
-        let give_up = || asked.replace(asked.get() + 1) == patience;
-        match store.seal(&Made::default(), &give_up) {
+        let tired = || asked.replace(asked.get() + 1) == patience;
+        match store.seal(&Made::default(), &tired) {
             Err(StoreError::Catalogue(CatalogueError::GivenUp)) => given_up += 1,
             other => {
                 assert_eq!(other.unwrap(), Counts { rows: 41, rejects: 0 });
