@@ -9,9 +9,12 @@ pub struct Code(u8);
 pub struct Reject {
     /// The reason in one word.
     pub code: Code,
-    /// What was found, with the HDU where there is one.
+    /// What was found, with the HDU where there is one; at most [`MAX_DETAIL`] bytes.
     pub detail: String,
 }
+
+/// The longest detail, bytes: some quote what a file says, and they wait in queues and are written.
+pub const MAX_DETAIL: usize = 1024;
 
 /// What a code means, for docs and tables.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +45,7 @@ codes! {
     UNREADABLE = 1, "unreadable", "The file could not be opened or read.", "check that it exists and that this user may read it, then run again";
     NOTHING_FOUND = 2, "nothing_found", "The path or pattern leads to no file.", "check the path; a directory is searched for .fits, .fits.gz and .fits.zst";
     EMPTY_FILE = 3, "empty_file", "The file has no bytes.", "fetch it again";
-    TOO_LARGE = 4, "too_large", "The file, or what it inflates to, is larger than the configured limit.", "if the file is sound, raise input.max_file_bytes or input.max_decompressed_bytes";
+    TOO_LARGE = 4, "too_large", "The file, what it inflates to, or a spectrum in it is larger than the limit.", "if the file is sound, raise input.max_file_bytes or input.max_decompressed_bytes; the limit of pixels is fixed";
     CORRUPT_COMPRESSION = 5, "corrupt_compression", "The gzip or zstd data are damaged or cut short.", "fetch the file again; test it with gzip -t or zstd -t";
     NOT_FITS = 6, "not_fits", "The bytes are not those of a FITS file.", "remove it from the input";
     CORRUPT_FITS = 7, "corrupt_fits", "The FITS structure is damaged or cut short.", "fetch the file again; test it with fitsverify";
@@ -79,9 +82,11 @@ impl Code {
         CODES.iter().find(|entry| entry.code == self).expect("every code has its entry")
     }
 
-    /// A reject of this code.
+    /// A reject of this code. A detail that is too long loses its end.
     pub fn because(self, detail: impl Into<String>) -> Reject {
-        Reject { code: self, detail: detail.into() }
+        let mut detail = detail.into();
+        detail.truncate(detail.floor_char_boundary(MAX_DETAIL));
+        Reject { code: self, detail }
     }
 }
 
@@ -105,6 +110,15 @@ impl From<crate::fits::FitsError> for Reject {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_detail_is_cut_between_characters() {
+        let reject = Code::POISON.because("\u{e9}".repeat(MAX_DETAIL));
+        assert_eq!(reject.detail.len(), MAX_DETAIL);
+        let reject = Code::POISON.because(format!("a{}", "\u{e9}".repeat(MAX_DETAIL)));
+        assert_eq!(reject.detail.len(), MAX_DETAIL - 1);
+        assert_eq!(Code::POISON.because("short").detail, "short");
+    }
 
     #[test]
     fn codes_are_unique_numbered_in_order_and_survive_storage() {

@@ -2,6 +2,19 @@
 
 use crate::reject::{Code, Reject};
 
+/// The most pixels of one spectrum: thirty times the longest of any survey, so that what one item
+/// may take is known before any file is.
+pub const MAX_PIXELS: usize = 1 << 18;
+/// The longest text of an observation, bytes; a FITS card holds 68.
+pub const MAX_TEXT: usize = 1024;
+/// The most that [`Spectrum::bytes`] gives.
+pub const MAX_BYTES: usize = MAX_PIXELS * PIXEL_BYTES + META_TEXTS * MAX_TEXT;
+
+/// Bytes of a pixel in all arrays.
+const PIXEL_BYTES: usize = size_of::<f64>() + 2 * size_of::<f32>() + 2 * size_of::<u16>();
+/// Texts in [`Meta`].
+const META_TEXTS: usize = 6;
+
 /// What the header says of an observation; absent values are `None`, never a magic number.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Meta {
@@ -41,9 +54,9 @@ pub struct Meta {
 
 /// A flux-calibrated spectrum in vacuum wavelengths.
 ///
-/// Invariants: all arrays have the same length of at least two; wavelengths are finite, positive
-/// and strictly increasing; `ivar` is finite and not negative, and zero wherever `flux` is not
-/// finite.
+/// Invariants: all arrays have the same length of two to [`MAX_PIXELS`]; wavelengths are finite,
+/// positive and strictly increasing; `ivar` is finite and not negative, and zero wherever `flux` is
+/// not finite.
 #[derive(Debug, Clone)]
 pub struct Spectrum {
     survey: &'static str,
@@ -74,12 +87,12 @@ pub struct Arrays {
 
 impl Spectrum {
     /// Checks the arrays and repairs what can be repaired: pixels with a value that is not finite,
-    /// or a negative ivar, get zero ivar and are counted.
+    /// or a negative ivar, get zero ivar and are counted; texts beyond [`MAX_TEXT`] lose their end.
     ///
     /// # Errors
-    /// [`Code::CORRUPT_FITS`] for arrays of unequal length, [`Code::BAD_WAVELENGTH`] for
-    /// wavelengths that do not increase.
-    pub fn new(survey: &'static str, arrays: Arrays, meta: Meta) -> Result<Self, Reject> {
+    /// [`Code::CORRUPT_FITS`] for arrays of unequal length, [`Code::TOO_LARGE`] for too many
+    /// pixels, [`Code::BAD_WAVELENGTH`] for wavelengths that do not increase.
+    pub fn new(survey: &'static str, arrays: Arrays, mut meta: Meta) -> Result<Self, Reject> {
         let Arrays { wave, flux, mut ivar, andmask, ormask } = arrays;
         let pixels = wave.len();
         let lengths = [flux.len(), ivar.len(), andmask.len(), ormask.len()];
@@ -88,7 +101,11 @@ impl Spectrum {
                 "{pixels} wavelengths but {lengths:?} values of flux, ivar, andmask, ormask"
             )));
         }
+        check_pixels(pixels)?;
         check_wavelengths(&wave)?;
+        for text in meta.texts_mut().into_iter().flatten() {
+            text.truncate(text.floor_char_boundary(MAX_TEXT));
+        }
         #[expect(clippy::needless_bitwise_bool, reason = "without branches it runs in vectors")]
         let usable = |flux: f32, ivar: f32| flux.is_finite() & ivar.is_finite() & (ivar >= 0.0);
         let sound = flux.iter().zip(&ivar).fold(true, |all, (&f, &i)| all & usable(f, i));
@@ -156,8 +173,33 @@ impl Spectrum {
 
     /// Bytes on the heap, for bounded queues.
     pub fn bytes(&self) -> usize {
-        self.wave.len() * (size_of::<f64>() + 2 * size_of::<f32>() + 2 * size_of::<u16>())
+        let texts = self.meta.texts().into_iter().flatten().map(String::len).sum::<usize>();
+        self.wave.len() * PIXEL_BYTES + texts
     }
+}
+
+impl Meta {
+    fn texts(&self) -> [Option<&String>; META_TEXTS] {
+        let Self { planid, date_obs, date_reduced, class, subclass, release, .. } = self;
+        [planid, date_obs, date_reduced, class, subclass, release].map(Option::as_ref)
+    }
+
+    fn texts_mut(&mut self) -> [Option<&mut String>; META_TEXTS] {
+        let Self { planid, date_obs, date_reduced, class, subclass, release, .. } = self;
+        [planid, date_obs, date_reduced, class, subclass, release].map(Option::as_mut)
+    }
+}
+
+/// Refuses more than [`MAX_PIXELS`]; for readers, before they decode anything.
+///
+/// # Errors
+/// [`Code::TOO_LARGE`] with the number.
+pub(crate) fn check_pixels(pixels: usize) -> Result<(), Reject> {
+    if pixels <= MAX_PIXELS {
+        return Ok(());
+    }
+    Err(Code::TOO_LARGE
+        .because(format!("the spectrum has {pixels} pixels, the most is {MAX_PIXELS}")))
 }
 
 fn check_wavelengths(wave: &[f64]) -> Result<(), Reject> {
@@ -221,6 +263,26 @@ mod tests {
         let spectrum = Spectrum::new("s", given, Meta::default()).unwrap();
         assert_eq!(spectrum.ivar(), [0.0, 0.0, 0.0, 4.0, 4.0]);
         assert_eq!(spectrum.repaired(), 3);
+    }
+
+    #[test]
+    fn the_largest_spectrum_takes_what_is_said() {
+        let wave = |pixels: u32| (1..=pixels).map(f64::from).collect::<Vec<_>>();
+        let long = || Some("x".repeat(2 * MAX_TEXT));
+        let meta = || Meta {
+            planid: long(),
+            date_obs: long(),
+            date_reduced: long(),
+            class: long(),
+            subclass: long(),
+            release: long(),
+            ..Meta::default()
+        };
+        let most = MAX_PIXELS as u32;
+        let spectrum = Spectrum::new("s", arrays(&wave(most)), meta()).unwrap();
+        assert_eq!(spectrum.bytes(), MAX_BYTES);
+        let reject = Spectrum::new("s", arrays(&wave(most + 1)), meta()).unwrap_err();
+        assert_eq!(reject.code, Code::TOO_LARGE);
     }
 
     #[test]

@@ -4,6 +4,9 @@ use super::{BLOCK, FitsError};
 
 /// Bytes in a card.
 const CARD: usize = 80;
+/// More cards than any survey's header has, a few hundred: keywords are found by search, so what a
+/// search may cost is bounded here.
+const MAX_CARDS: usize = 1 << 15;
 
 /// The cards of one header, without the END card and what follows it.
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +31,15 @@ impl<'a> Header<'a> {
     /// Reads the header at the start of `bytes`; also returns the offset of the data behind it.
     pub(super) fn parse(bytes: &'a [u8], hdu: usize) -> Result<(Self, usize), FitsError> {
         let cards = bytes.as_chunks::<CARD>().0;
-        let end = cards
-            .iter()
-            .position(|card| card.starts_with(b"END     "))
-            .ok_or(FitsError::NoEnd { hdu })?;
+        let end =
+            cards.iter().take(MAX_CARDS).position(|card| card.starts_with(b"END     ")).ok_or(
+                if cards.len() < MAX_CARDS {
+                    FitsError::NoEnd { hdu }
+                } else {
+                    let what = format!("the header has no END card within {MAX_CARDS} cards");
+                    FitsError::Malformed { hdu, what }
+                },
+            )?;
         let offset = ((end + 1) * CARD).div_ceil(BLOCK) * BLOCK;
         Ok((Self { cards: &cards[..end] }, offset))
     }
@@ -57,9 +65,17 @@ impl<'a> Header<'a> {
             return Ok(0);
         }
         let mut elements: u64 = 1;
+        // The standard fixes the order of these cards, so one pass finds all of them.
+        let mut rest = self.cards;
         for axis in 1..=axes {
             let keyword = format!("NAXIS{axis}");
-            elements = elements.checked_mul(natural(&keyword)?).ok_or_else(|| invalid(&keyword))?;
+            let position = find(rest, &keyword).ok_or_else(|| invalid(&keyword))?;
+            let here = Self { cards: &rest[position..=position] };
+            let length = here.integer(&keyword).and_then(|n| u64::try_from(n).ok());
+            elements = length
+                .and_then(|length| elements.checked_mul(length))
+                .ok_or_else(|| invalid(&keyword))?;
+            rest = &rest[position + 1..];
         }
         let optional = |keyword: &str, default| {
             if self.find(keyword).is_some() { natural(keyword) } else { Ok(default) }
@@ -73,9 +89,7 @@ impl<'a> Header<'a> {
     }
 
     fn find(&self, keyword: &str) -> Option<&'a [u8; CARD]> {
-        let mut padded = [b' '; 8];
-        padded.get_mut(..keyword.len())?.copy_from_slice(keyword.as_bytes());
-        self.cards.iter().find(|card| card[..8] == padded && card[8] == b'=')
+        find(self.cards, keyword).map(|position| &self.cards[position])
     }
 
     /// The value of a keyword; `None` if it is absent, blank or cannot be read.
@@ -113,6 +127,28 @@ impl<'a> Header<'a> {
         x.is_finite().then_some(x)
     }
 
+    /// The linear scaling that stored values need to become physical ones, `zero + scale * stored`;
+    /// `None` where they are physical as they are.
+    ///
+    /// # Errors
+    /// [`FitsError::Keyword`] when a scaling is declared that is no number.
+    pub(super) fn scaling(
+        &self,
+        hdu: usize,
+        scale: &str,
+        zero: &str,
+    ) -> Result<Option<(f64, f64)>, FitsError> {
+        let number = |keyword: &str, default: f64| match self.find(keyword) {
+            Some(_) => self
+                .float(keyword)
+                .ok_or_else(|| FitsError::Keyword { hdu, keyword: keyword.into() }),
+            None => Ok(default),
+        };
+        #[expect(clippy::float_cmp, reason = "the identity is written exactly")]
+        let needed = |scaling: &(f64, f64)| *scaling != (1.0, 0.0);
+        Ok(Some((number(scale, 1.0)?, number(zero, 0.0)?)).filter(needed))
+    }
+
     /// A string, blanks removed at both ends; empty strings count as absent.
     pub fn text(&self, keyword: &str) -> Option<String> {
         match self.value(keyword)? {
@@ -120,6 +156,12 @@ impl<'a> Header<'a> {
             _ => None,
         }
     }
+}
+
+fn find(cards: &[[u8; CARD]], keyword: &str) -> Option<usize> {
+    let mut padded = [b' '; 8];
+    padded.get_mut(..keyword.len())?.copy_from_slice(keyword.as_bytes());
+    cards.iter().position(|card| card[..8] == padded && card[8] == b'=')
 }
 
 fn parse_value(field: &[u8]) -> Option<Value> {

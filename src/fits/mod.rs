@@ -143,10 +143,14 @@ impl<'a> Hdu<'a> {
         if row >= height {
             return Err(FitsError::Malformed {
                 hdu: self.number,
-                what: format!("the image has {height} rows, row {} was expected", row + 1),
+                what: format!("the image has {height} rows, row {row} counted from 0 was expected"),
             });
         }
-        Ok(decode_f32(&self.data[row * width * 4..(row + 1) * width * 4]))
+        let mut values = decode_f32(&self.data[row * width * 4..(row + 1) * width * 4]);
+        if let Some(scaling) = self.header.scaling(self.number, "BSCALE", "BZERO")? {
+            apply_scaling(&mut values, scaling);
+        }
+        Ok(values)
     }
 
     /// Width and height if this HDU is a two-dimensional BITPIX -32 image.
@@ -173,6 +177,14 @@ impl<'a> Hdu<'a> {
 /// Decodes big-endian 32-bit floats.
 pub(crate) fn decode_f32(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_be_bytes(*chunk)).collect()
+}
+
+/// Stored values to physical ones (FITS Standard 4.0, equations 3 and 7), in double precision.
+pub(crate) fn apply_scaling(values: &mut [f32], (scale, zero): (f64, f64)) {
+    #[expect(clippy::cast_possible_truncation, reason = "spectra are single precision")]
+    for value in values {
+        *value = (zero + scale * f64::from(*value)) as f32;
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Binary tables: columns found by name, cells decoded on request.
 
-use super::{FitsError, Hdu, decode_f32};
+use super::{FitsError, Hdu, Header, apply_scaling, decode_f32};
 
 /// A binary table, borrowed from its file.
 #[derive(Debug, Clone)]
@@ -10,6 +10,7 @@ pub struct Table<'a> {
     pub rows: usize,
     row_bytes: usize,
     columns: Vec<Column>,
+    header: Header<'a>,
     data: &'a [u8],
 }
 
@@ -22,6 +23,8 @@ pub struct Column {
     pub repeat: usize,
     /// The letter of TFORM: B, I, J, K, E, D, A, L, ...
     pub kind: u8,
+    /// Its number in the keywords, from 1.
+    number: usize,
     offset: usize,
 }
 
@@ -50,7 +53,7 @@ impl<'a> Table<'a> {
             let (repeat, kind, width) =
                 parse_form(&form).ok_or_else(|| malformed(format!("TFORM{field} is {form:?}")))?;
             let name = header.text(&format!("TTYPE{field}")).unwrap_or_default().to_uppercase();
-            columns.push(Column { name, repeat, kind, offset });
+            columns.push(Column { name, repeat, kind, number: field, offset });
             offset = repeat
                 .checked_mul(width)
                 .map(|bits| bits.div_ceil(8))
@@ -62,10 +65,14 @@ impl<'a> Table<'a> {
                 "the columns take {offset} bytes a row, NAXIS1 says {row_bytes}"
             )));
         }
+        if row_bytes == 0 && rows > 0 {
+            // No bytes would bound the number of such rows.
+            return Err(malformed(format!("{rows} rows of no bytes are declared")));
+        }
         // The heap (PCOUNT) lies behind the rows and is not read.
         let main = row_bytes.checked_mul(rows).and_then(|bytes| hdu.data.get(..bytes));
         let data = main.ok_or_else(|| malformed("the rows do not fit the data".into()))?;
-        Ok(Self { hdu: hdu.number, rows, row_bytes, columns, data })
+        Ok(Self { hdu: hdu.number, rows, row_bytes, columns, header: *header, data })
     }
 
     /// The columns in order.
@@ -84,24 +91,46 @@ impl<'a> Table<'a> {
             .ok_or_else(|| self.malformed(format!("the table has no column {name}")))
     }
 
-    /// The numbers of one cell as floats, from an E, D, I, J or B column.
+    /// The numbers of one cell as floats, from an E, D, I, J, K or B column. TSCAL and TZERO are
+    /// applied; an integer that TNULL declares to be no value is NaN.
     ///
     /// # Errors
-    /// [`FitsError::Malformed`] when the column is not numeric or the row does not exist.
+    /// [`FitsError::Malformed`] when the column is not numeric or the row does not exist,
+    /// [`FitsError::Keyword`] when its scaling is no number.
     pub fn floats(&self, column: &Column, row: usize) -> Result<Vec<f32>, FitsError> {
         let cell = self.cell(column, row)?;
         #[expect(clippy::cast_possible_truncation, reason = "spectra are single precision")]
-        let values = match column.kind {
+        let mut values: Vec<f32> = match column.kind {
             b'E' => decode_f32(cell),
             b'D' => cell.as_chunks::<8>().0.iter().map(|c| f64::from_be_bytes(*c) as f32).collect(),
-            b'I' => {
-                cell.as_chunks::<2>().0.iter().map(|c| f32::from(i16::from_be_bytes(*c))).collect()
-            }
-            b'J' => cell.as_chunks::<4>().0.iter().map(|c| i32::from_be_bytes(*c) as f32).collect(),
-            b'B' => cell.iter().map(|&c| f32::from(c)).collect(),
+            b'I' | b'J' | b'K' | b'B' => self.whole_numbers(column, cell),
             _ => return Err(self.malformed(format!("column {} is not numeric", column.name))),
         };
+        let keyword = |name: &str| format!("{name}{}", column.number);
+        if let Some(scaling) =
+            self.header.scaling(self.hdu, &keyword("TSCAL"), &keyword("TZERO"))?
+        {
+            apply_scaling(&mut values, scaling);
+        }
         Ok(values)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "spectra are single precision")]
+    fn whole_numbers(&self, column: &Column, cell: &[u8]) -> Vec<f32> {
+        let null = self.header.integer(&format!("TNULL{}", column.number));
+        let value = |n: i64| if Some(n) == null { f32::NAN } else { n as f32 };
+        match column.kind {
+            b'B' => cell.iter().map(|&c| value(i64::from(c))).collect(),
+            b'I' => {
+                let numbers = cell.as_chunks::<2>().0.iter();
+                numbers.map(|c| value(i64::from(i16::from_be_bytes(*c)))).collect()
+            }
+            b'J' => {
+                let numbers = cell.as_chunks::<4>().0.iter();
+                numbers.map(|c| value(i64::from(i32::from_be_bytes(*c)))).collect()
+            }
+            _ => cell.as_chunks::<8>().0.iter().map(|c| value(i64::from_be_bytes(*c))).collect(),
+        }
     }
 
     fn cell(&self, column: &Column, row: usize) -> Result<&'a [u8], FitsError> {
@@ -111,12 +140,13 @@ impl<'a> Table<'a> {
             b'I' => 2,
             _ => 1,
         };
-        let start = row * self.row_bytes + column.offset;
         let missing = || self.malformed(format!("row {row} of {} does not exist", column.name));
-        (row < self.rows)
-            .then(|| self.data.get(start..start + column.repeat * width))
-            .flatten()
-            .ok_or_else(missing)
+        if row >= self.rows {
+            return Err(missing());
+        }
+        // Below the number of rows nothing overflows: all of them lie in the data.
+        let start = row * self.row_bytes + column.offset;
+        self.data.get(start..start + column.repeat * width).ok_or_else(missing)
     }
 
     fn malformed(&self, what: String) -> FitsError {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use super::Names;
 use crate::reject::{Code, Reject};
 
 /// Endings that a directory is searched for.
@@ -119,27 +120,17 @@ impl Portions {
 }
 
 fn list_lines(lines: impl BufRead, emit: &mut Portions) -> bool {
-    for line in lines.split(b'\n') {
-        let Ok(mut line) = line else {
-            let reject = Code::UNREADABLE.because("the list on standard input could not be read");
-            return emit.emit(Found::Missing("-".into(), reject));
+    for name in Names::new(lines) {
+        let listed = match name {
+            Ok(name) => list_name(&name, emit),
+            Err(reject) => emit.emit(Found::Missing("-".into(), reject)),
         };
-        if line.ends_with(b"\r") {
-            line.pop();
-        }
         // The next line may be long in coming, so this one does not wait for it.
-        let more = line.is_empty() || (list_name(&bytes_to_path(line), emit) && emit.flush());
-        if !more {
+        if !(listed && emit.flush()) {
             return false;
         }
     }
     true
-}
-
-#[cfg(unix)]
-fn bytes_to_path(bytes: Vec<u8>) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    std::ffi::OsString::from_vec(bytes).into()
 }
 
 /// A name that exists is taken as it is; only one that does not is tried as a pattern.

@@ -2,6 +2,8 @@
 
 mod bytes;
 mod listing;
+mod names;
 
 pub use bytes::{Digest, Limits, Reader};
 pub use listing::{Found, Listing, Pending};
+pub use names::{MAX_NAME, Names};

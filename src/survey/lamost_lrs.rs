@@ -16,7 +16,7 @@
 use super::Layout;
 use crate::fits::{Fits, FitsError, Hdu, Header};
 use crate::reject::{Code, Reject};
-use crate::spectrum::{Arrays, Meta, Spectrum};
+use crate::spectrum::{Arrays, Meta, Spectrum, check_pixels};
 
 const SURVEY: &str = "lamost-lrs";
 
@@ -49,6 +49,7 @@ impl Layout for PilotImage {
     fn read(&self, fits: &Fits, _: usize) -> Result<Spectrum, Reject> {
         let primary = fits.primary();
         let (pixels, _) = primary.float_image_shape().unwrap_or_default();
+        check_pixels(pixels)?;
         let wave = log_linear_wavelengths(&primary.header, pixels)?;
         image_spectrum(primary, wave)
     }
@@ -74,6 +75,7 @@ impl Layout for Image {
         1
     }
     fn read(&self, fits: &Fits, _: usize) -> Result<Spectrum, Reject> {
+        check_pixels(fits.primary().float_image_shape().unwrap_or_default().0)?;
         let wave = fits.primary().image_row(2)?.into_iter().map(f64::from).collect();
         image_spectrum(fits.primary(), wave)
     }
@@ -104,7 +106,11 @@ impl Layout for CoaddTable {
             let what = format!("COADD has {} rows, 1 was expected", table.rows);
             return Err(FitsError::Malformed { hdu: hdu.number, what }.into());
         }
-        let cell = |name: &str| table.floats(table.column(name)?, 0);
+        let cell = |name: &str| -> Result<Vec<f32>, Reject> {
+            let column = table.column(name)?;
+            check_pixels(column.repeat)?;
+            Ok(table.floats(column, 0)?)
+        };
         let arrays = Arrays {
             wave: cell("WAVELENGTH")?.into_iter().map(f64::from).collect(),
             flux: cell("FLUX")?,
@@ -135,16 +141,20 @@ fn require_lamost(fits: &Fits) -> Result<(), String> {
 fn third_row(fits: &Fits) -> Result<ThirdRow, String> {
     require_lamost(fits)?;
     let primary = fits.primary();
-    match primary.float_image_shape() {
-        Some((_, 5)) => {}
+    let width = match primary.float_image_shape() {
+        Some((width, 5)) => width,
         Some((_, rows)) => return Err(format!("the primary image has {rows} rows instead of 5")),
         None => return Err("the primary HDU is no two-dimensional float image".into()),
-    }
+    };
     let listed = primary.header.text("EXTEN0").unwrap_or_default().to_lowercase();
     if listed.contains("wavelength") {
         return Ok(ThirdRow::Wavelength);
     }
     if listed.contains("subcontinuum") {
+        return Ok(ThirdRow::Subcontinuum);
+    }
+    if check_pixels(width).is_err() {
+        // Whichever row it is, reading refuses it; it need not be decoded to tell.
         return Ok(ThirdRow::Subcontinuum);
     }
     let row = primary.image_row(2).map_err(|error| error.to_string())?;
@@ -209,7 +219,7 @@ fn read_meta(header: &Header) -> Meta {
         let narrow = |value: f64| value as f32;
         // -9999 stands for missing.
         let value = header.float(new).or_else(|| header.float(pilot))?;
-        (value > -999.0).then(|| narrow(value))
+        Some(narrow(value)).filter(|&value| value > -999.0 && value.is_finite())
     };
     Meta {
         obsid: header.integer("OBSID").filter(|&obsid| obsid > 0),
