@@ -1,0 +1,101 @@
+//! Properties of the survey layouts, and of the shipped recipe on whatever they accept.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use starmill::fits::Fits;
+use starmill::prep::Recipe;
+use starmill::reject::Reject;
+use starmill::spectrum::Spectrum;
+use starmill::survey::{self, LAYOUTS};
+use starmill_onnx::Model;
+
+use crate::budget::{self, SLACK};
+
+/// Spectra of one file that are read; a table may have thousands.
+const MOST_READ: usize = 16;
+
+static RECIPE: LazyLock<Recipe> = LazyLock::new(|| {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../onnx/models");
+    let manifest = Model::open(models.join("fcresnet")).expect("the shipped model").manifest;
+    Recipe::parse(&manifest.recipe, manifest.input.pixels).expect("the shipped recipe")
+});
+
+/// Recognises, counts, reads and prepares, twice, and compares.
+pub fn check(bytes: &[u8]) {
+    LazyLock::force(&RECIPE);
+    // A spectrum's arrays take at most five times the bytes that they are decoded from, and two
+    // sets of them are held for the comparison.
+    budget::within(32 * bytes.len() + SLACK, || {
+        let Ok(fits) = Fits::parse(bytes) else {
+            return;
+        };
+        let takers = LAYOUTS.iter().filter(|layout| layout.recognise(&fits).is_ok()).count();
+        assert!(takers <= 1, "{takers} layouts claim the file");
+        let layout = match survey::detect(&fits) {
+            Ok(layout) => layout,
+            Err(reject) => return check_reject(&reject),
+        };
+        assert_eq!(takers, 1);
+        let count = layout.count(&fits);
+        assert!(count <= bytes.len(), "{count} spectra in {} bytes", bytes.len());
+        for index in 0..count.min(MOST_READ) {
+            match (layout.read(&fits, index), layout.read(&fits, index)) {
+                (Ok(first), Ok(second)) => {
+                    check_same(&first, &second);
+                    check_spectrum(&first);
+                }
+                (Err(first), Err(second)) => {
+                    assert_eq!(first, second);
+                    check_reject(&first);
+                }
+                (first, second) => panic!("{first:?} is not {second:?}"),
+            }
+        }
+    });
+}
+
+fn check_reject(reject: &Reject) {
+    assert!(!reject.detail.is_empty());
+    assert!(reject.detail.len() <= 1024, "a detail of {} bytes", reject.detail.len());
+}
+
+fn check_same(first: &Spectrum, second: &Spectrum) {
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    assert_eq!(first.wave(), second.wave());
+    assert_eq!(bits(first.flux()), bits(second.flux()));
+    assert_eq!(bits(first.ivar()), bits(second.ivar()));
+    assert_eq!((first.andmask(), first.ormask()), (second.andmask(), second.ormask()));
+    assert_eq!(first.meta, second.meta);
+}
+
+fn check_spectrum(spectrum: &Spectrum) {
+    let wave = spectrum.wave();
+    assert!(wave.len() >= 2);
+    assert!(wave[0] > 0.0 && wave[wave.len() - 1].is_finite());
+    assert!(wave.windows(2).all(|pair| pair[0] < pair[1]));
+    let lengths = [spectrum.flux().len(), spectrum.ivar().len()];
+    let masks = [spectrum.andmask().len(), spectrum.ormask().len()];
+    assert!(lengths.iter().chain(&masks).all(|&length| length == wave.len()));
+    for (&flux, &ivar) in spectrum.flux().iter().zip(spectrum.ivar()) {
+        assert!(ivar.is_finite() && ivar >= 0.0 && (flux.is_finite() || ivar == 0.0));
+    }
+    let meta = &spectrum.meta;
+    assert!(meta.snr.iter().flatten().all(|snr| snr.is_finite()), "{:?}", meta.snr);
+    assert!([meta.ra, meta.dec, meta.z, meta.z_err].iter().flatten().all(|x| x.is_finite()));
+    assert!(spectrum.name().is_none_or(|name| name.is_ascii() && name.len() <= 1024));
+    match (RECIPE.prepare(spectrum), RECIPE.prepare(spectrum)) {
+        (Ok(first), Ok(second)) => {
+            assert_eq!(first.input.len(), RECIPE.grid().bins());
+            assert!(first.input.iter().all(|value| value.is_finite()), "{:?}", first.input);
+            assert!(first.pixels <= wave.len() && first.bad_pixels <= first.pixels);
+            assert!(first.empty_bins < first.input.len());
+            assert_eq!(first, second);
+        }
+        (Err(first), Err(second)) => {
+            assert_eq!(first, second);
+            check_reject(&first);
+        }
+        (first, second) => panic!("{first:?} is not {second:?}"),
+    }
+}
