@@ -33,4 +33,7 @@ if [ -n "$large" ]; then
 fi
 "$python" ops/bench/measure.py --starmill "$(release_binary)" --data "out/bench/$count" \
   --repetitions "$repetitions" --out out/bench/results.json ${large:+--large "$large"}
-"$python" ops/bench/report.py out/bench/results.json --out "$report"
+# The table is what the test prints between its own lines.
+cargo test --release --locked --quiet --test reader_speed -- --ignored --nocapture |
+  grep '^|' >out/bench/readers.md
+"$python" ops/bench/report.py out/bench/results.json --readers out/bench/readers.md --out "$report"

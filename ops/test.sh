@@ -45,6 +45,13 @@ rust_tests() {
   fi
 }
 
+# The flow's locks and channels under chosen schedules. A folder of its own keeps the models out of
+# what the other steps have built.
+schedules() {
+  CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/schedules \
+    cargo test --package starmill-actors --features shuttle --lib --locked --quiet
+}
+
 # One run for each folder: each has its own settings.
 python_tests() {
   local folder
@@ -76,5 +83,6 @@ step "advisories" advisories
 step "clippy" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 step "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 step "Rust tests" rust_tests
+step "schedules of the flow" schedules
 step "Python tests" python_tests
 say "all checks passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"

@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::catalogue::hex;
 use crate::input::Limits;
 
 /// The built-in defaults as text.
@@ -44,7 +45,7 @@ pub enum ConfigError {
 }
 
 /// The whole configuration. See `config/default.toml` for the meaning of each key.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "config/default.toml documents every key")]
 pub struct Config {
@@ -63,14 +64,14 @@ pub struct Config {
 macro_rules! section {
     ($(#[$meta:meta])* $name:ident { $($field:ident: $type:ty),* $(,)? }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
         #[serde(deny_unknown_fields)]
         #[expect(missing_docs, reason = "config/default.toml documents every key")]
         pub struct $name { $(pub $field: $type),* }
     };
 }
 
-section! { Input { max_file_bytes: u64, max_decompressed_bytes: u64 } }
+section! { Input { max_file_bytes: u64, max_decompressed_bytes: u64, retries: usize } }
 section! { Models { dir: PathBuf } }
 section! { Onnx { library: PathBuf, device: String } }
 section! { Queue { queue_items: usize, queue_bytes: usize } }
@@ -79,12 +80,14 @@ section! { Infer {
     workers: usize, threads: usize, batch: usize, max_delay: f64, queue_items: usize,
     queue_bytes: usize,
 } }
-section! { Write { segment_spectra: usize, segment_age: f64 } }
-section! { Supervision { max_restarts: u32, restart_window: f64, stall_limit: f64, beat: f64 } }
+section! { Write { segment_spectra: usize, segment_age: f64, retries: usize, pause: f64 } }
+section! { Supervision {
+    max_restarts: u32, restart_window: f64, stall_limit: f64, drain_limit: f64, beat: f64,
+} }
 section! { Log { format: LogFormat, level: String } }
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// Lines for people.
@@ -144,6 +147,8 @@ impl Config {
         natural("infer.queue_items", self.infer.queue_items, 1 << 20)?;
         natural("infer.batch", self.infer.batch, 65536)?;
         natural("infer.threads", self.infer.threads, 1024)?;
+        natural("input.retries", self.input.retries.max(1), 100)?;
+        natural("write.retries", self.write.retries.max(1), 100)?;
         natural("write.segment_spectra", self.write.segment_spectra, 1 << 20)?;
         for (key, workers) in [
             ("read.workers", self.read.workers),
@@ -154,9 +159,18 @@ impl Config {
         }
         seconds("infer.max_delay", self.infer.max_delay)?;
         seconds("write.segment_age", self.write.segment_age)?;
+        seconds("write.pause", self.write.pause)?;
+        seconds("supervision.drain_limit", self.supervision.drain_limit)?;
         seconds("supervision.restart_window", self.supervision.restart_window)?;
         seconds("supervision.stall_limit", self.supervision.stall_limit)?;
         seconds("supervision.beat", self.supervision.beat)
+    }
+
+    /// SHA-256 of all keys in effect, whatever file and order they came from.
+    pub fn sha256(&self) -> String {
+        use sha2::Digest;
+        let text = toml::to_string(self).unwrap_or_default();
+        hex(&sha2::Sha256::digest(text))
     }
 
     /// The limits on input sizes.

@@ -23,6 +23,8 @@ pub struct SourceFile {
     pub spectra: usize,
     /// How many outcomes the whole file gives.
     pub total: usize,
+    /// How many of its parts this run does.
+    pub parts: usize,
 }
 
 /// Where a spectrum comes from.
@@ -79,11 +81,23 @@ pub type Outcome = Item<Estimate>;
 impl<T> Item<T> {
     /// The item after a stage that handles contents one by one. Rejects pass unchanged.
     pub fn and_then<U>(&self, stage: impl FnOnce(&T) -> Result<U, Reject>) -> Item<U> {
-        let content = match &self.content {
-            Ok(content) => stage(content),
-            Err(reject) => Err(reject.clone()),
-        };
-        Item { origin: self.origin.clone(), identity: Arc::clone(&self.identity), content }
+        match self.content.as_ref().map_err(Reject::clone).and_then(stage) {
+            Ok(content) => Item {
+                origin: self.origin.clone(),
+                identity: Arc::clone(&self.identity),
+                content: Ok(content),
+            },
+            Err(reject) => self.rejected(reject),
+        }
+    }
+
+    /// The item as a reject.
+    pub fn rejected<U>(&self, reject: Reject) -> Item<U> {
+        Item {
+            origin: self.origin.clone(),
+            identity: Arc::clone(&self.identity),
+            content: Err(reject),
+        }
     }
 
     /// The identifier of a row: the observation's name, or the file's digest where there is none.

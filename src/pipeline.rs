@@ -7,12 +7,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use starmill_actors::{Batching, Ending, Flow, Monitor, Queue, Snapshot, Supervision, Width};
+use starmill_onnx::Runtime;
 
-use crate::catalogue::{Counts, Made, Store};
+use crate::catalogue::{CatalogueError, Counts, Made, Store, StoreError};
 use crate::config::{Config, seconds, workers_or_cores};
-use crate::input::Listing;
+use crate::diary::Diary;
+use crate::input::{LargeFiles, Listing, Reader};
+use crate::interrupt::Interrupt;
 use crate::setup::{Ready, load_runtime};
-use crate::stage::{CommitRule, Counters, Infer, List, Prepare, Read, Tally, Write};
+use crate::spectrum;
+use crate::stage::{
+    CommitRule, Counters, Desk, ITEM_BYTES, Infer, List, Persevere, Prepare, Promote, Read, Tally,
+    Write,
+};
 
 /// What a run is asked to do.
 pub struct Job {
@@ -29,21 +36,28 @@ pub struct Job {
 pub struct RunReport {
     /// What this run counted.
     pub tally: Tally,
-    /// What the catalogue holds now.
-    pub counts: Counts,
-    /// Inputs that the catalogue accounts for.
-    pub files: u64,
+    /// What the sealed catalogue holds now; `None` if a stop left no time to seal it.
+    pub sealed: Option<Sealed>,
     /// The execution provider that was really used.
     pub provider: String,
     /// Stages and queues.
     pub flow: Snapshot,
     /// From the first listing to the sealed catalogue.
     pub wall: Duration,
-    /// Whether a stop was requested before the end of the input.
+    /// Whether a stop was requested.
     pub stopped: bool,
 }
 
-/// Runs the job to the end, or until SIGTERM or SIGINT, and seals the catalogue.
+/// What a sealed catalogue holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Sealed {
+    /// Rows and rejects.
+    pub counts: Counts,
+    /// Inputs that it accounts for.
+    pub files: u64,
+}
+
+/// Runs the job to the end, or until it is interrupted, and seals the catalogue.
 ///
 /// `observe` is told once how to watch the run while it goes.
 ///
@@ -53,9 +67,11 @@ pub struct RunReport {
 pub fn run(
     config: &Config,
     job: Job,
+    interrupt: &Interrupt,
     observe: impl FnOnce(Monitor, Arc<Counters>),
 ) -> anyhow::Result<RunReport> {
     let begin = Instant::now();
+    fail::fail_point!("run-begins");
     let runtime = load_runtime(config)?;
     let first_engine = job.model.proven_engine(runtime, config)?;
     let provider = first_engine.provider().to_owned();
@@ -64,105 +80,200 @@ pub fn run(
         model_files: job.model.file_digests()?,
         settings: settings(config),
     };
-    let store = Store::open(&job.out, &job.model.id_with_hash(), job.model.schema())?;
-    let ledger = (!store.ledger().is_empty()?).then(|| store.ledger_path());
-    let store = Arc::new(Mutex::new(store));
     let counters = Arc::new(Counters::default());
+    let persevere = Persevere {
+        retries: config.write.retries,
+        pause: seconds(config.write.pause),
+        interrupt: interrupt.clone(),
+        counters: Arc::clone(&counters),
+    };
+    let store = persevere.until_done(&mut std::thread::sleep, || {
+        Store::open(&job.out, &job.model.id_with_hash(), job.model.schema())
+    })?;
+    let ledger = (!store.ledger().is_empty()?).then(|| store.ledger_path());
+    let diary = Diary::begin(config, &job, store.recovered());
+    let desk = Arc::new(Mutex::new(Desk::new(store, Arc::clone(&counters))));
     tracing::info!(model = job.model.id(), provider, out = %job.out.display(), "run begins");
 
     let listing = Listing::start(job.paths, std::io::BufReader::new(std::io::stdin()))?;
-    let flow = build(config, &job.model, runtime, listing, ledger, &store, &counters);
+    let model = &job.model;
+    let plan = Plan { config, model, runtime, ledger, desk: &desk, persevere: &persevere };
+    let flow = plan.build(listing);
+    interrupt.stops(flow.stopper());
     observe(flow.monitor(), Arc::clone(&counters));
     let report = flow.run(supervision(config));
+    let end = end_of(report.ending, &counters)?;
+    let tally = counters.tally();
+    let accounted = tally.files_done + tally.files_skipped;
+    // A writer that the drain limit left behind may hold the desk for ever.
+    let sealed = match end {
+        End::Abandoned => None,
+        End::Drained | End::Stopped => {
+            let desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+            seal(config, &desk.store, &made, &persevere)?
+        }
+    };
+    if end == End::Drained && tally.files_found != accounted {
+        bail!(
+            "{} files were found but {accounted} are accounted for; run again to do the rest, and \
+             report this",
+            tally.files_found,
+        );
+    }
+    diary.end(&tally, sealed.as_ref(), end != End::Drained);
+    let (flow, wall) = (report.snapshot, begin.elapsed());
+    let stopped = interrupt.is_asked();
+    Ok(RunReport { tally: counters.tally(), sealed, provider, flow, wall, stopped })
+}
 
-    let stopped = match report.ending {
-        Ending::Drained => false,
-        Ending::Stopped => true,
+/// How a flow ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Drained,
+    Stopped,
+    Abandoned,
+}
+
+fn end_of(ending: Ending, counters: &Counters) -> anyhow::Result<End> {
+    match ending {
+        Ending::Drained => Ok(End::Drained),
+        Ending::Stopped => Ok(End::Stopped),
+        Ending::Abandoned { busy } => {
+            tracing::warn!(
+                ?busy,
+                files = ?counters.files_in_hand(),
+                "stopped before everything was written, the next run does the rest"
+            );
+            Ok(End::Abandoned)
+        }
         Ending::Failed { stage, error } => bail!("stage {stage} failed: {error}"),
         Ending::Stalled { stage, worker, since } => bail!(
-            "worker {worker} of stage {stage} stands still since {since:?}; see what its storage \
-             or driver waits for, then run again: nothing committed is lost"
-        ),
-        Ending::Abandoned { busy } => bail!(
-            "the run was to stop and did not come to its end, held up by {busy:?}; see what its \
-             storage or driver waits for, then run again: nothing committed is lost"
+            "worker {worker} of stage {stage} stands still since {since:?}, files in hand: {:?}; \
+             see what its storage or driver waits for, then run again: nothing committed is lost",
+            counters.files_in_hand()
         ),
         Ending::GaveUp { stage, restarts, panic } => bail!(
             "stage {stage} panicked {restarts} times, the last time with {panic:?}; report this, \
              or raise supervision.max_restarts and run again: nothing committed is lost"
         ),
-    };
-    let store = store.lock().unwrap_or_else(PoisonError::into_inner);
-    let counts = store.seal(&made, &|| false)?;
-    let (files, _) = store.ledger().totals()?;
-    let tally = counters.tally();
-    if tally.files_found != tally.files_done + tally.files_skipped {
-        bail!(
-            "{} files were found but {} are accounted for; run again to do the rest, and report this",
-            tally.files_found,
-            tally.files_done + tally.files_skipped
-        );
     }
-    let flow = report.snapshot;
-    Ok(RunReport { tally, counts, files, provider, flow, wall: begin.elapsed(), stopped })
 }
 
-/// The settings that can turn a row into a reject or the other way round.
-fn settings(config: &Config) -> BTreeMap<String, String> {
-    let limits = config.limits();
-    [
-        ("input.max_file_bytes", limits.file_bytes),
-        ("input.max_decompressed_bytes", limits.inflated_bytes),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value.to_string()))
-    .collect()
-}
-
-fn build(
+/// Seals the catalogue, unless a stop request has been waiting for too long.
+fn seal(
     config: &Config,
-    model: &Ready,
-    runtime: &'static starmill_onnx::Runtime,
-    listing: Listing,
-    ledger: Option<PathBuf>,
-    store: &Arc<Mutex<Store>>,
-    counters: &Arc<Counters>,
-) -> Flow<std::convert::Infallible> {
-    let limits = config.limits();
-    let rule = CommitRule {
-        spectra: config.write.segment_spectra,
-        age: seconds(config.write.segment_age),
-    };
-    let surveys: Arc<[String]> = model.model.manifest.surveys.clone().into();
-    let pixels = model.model.manifest.input.pixels;
-    let read = {
-        let counters = Arc::clone(counters);
-        move || Read::new(limits, ledger.as_ref(), Arc::clone(&counters))
-    };
-    let prepare = {
-        let recipe = Arc::clone(&model.recipe);
-        move || Ok(Prepare::new(Arc::clone(&recipe), Arc::clone(&surveys)))
-    };
-    let infer = {
-        let (model, config) = (model.clone(), config.clone());
-        move || {
-            let engine = model.engine(runtime, &config)?;
-            Ok(Infer::new(engine, Arc::clone(&model.labels), pixels))
+    store: &Store,
+    made: &Made,
+    persevere: &Persevere,
+) -> anyhow::Result<Option<Sealed>> {
+    fail::fail_point!("seal-slow");
+    let limit = seconds(config.supervision.drain_limit);
+    let give_up = || persevere.interrupt.is_overdue(limit);
+    let sealed = persevere.until_done(&mut std::thread::sleep, || {
+        let counts = store.seal(made, &give_up)?;
+        let (files, _) = store.ledger().totals()?;
+        Ok(Sealed { counts, files })
+    });
+    match sealed {
+        Err(StoreError::Catalogue(error @ CatalogueError::GivenUp)) => {
+            tracing::warn!(%error, "stopped before the catalogue was sealed");
+            Ok(None)
         }
-    };
-    let write = {
-        let (store, counters) = (Arc::clone(store), Arc::clone(counters));
-        move || Ok(Write::new(Arc::clone(&store), rule, Arc::clone(&counters)))
-    };
-    Flow::from("list", List::new(listing, Arc::clone(counters)), queue(&config.list))
-        .stage("read", width(&config.read), read)
-        .stage("prepare", Width { batching: GATHERED, ..width(&config.prepare) }, prepare)
-        .stage("infer", infer_width(config), infer)
-        .stage("write", WRITER, write)
+        sealed => Ok(Some(sealed?)),
+    }
 }
+
+/// The settings that can change a catalogue's bytes.
+fn settings(config: &Config) -> BTreeMap<String, String> {
+    let settings = [
+        ("input.max_file_bytes", config.input.max_file_bytes.to_string()),
+        ("input.max_decompressed_bytes", config.input.max_decompressed_bytes.to_string()),
+        ("onnx.device", config.onnx.device.clone()),
+        ("infer.threads", config.infer.threads.to_string()),
+    ];
+    settings.map(|(key, value)| (key.to_owned(), value)).into()
+}
+
+/// All that the stages are made from.
+struct Plan<'a> {
+    config: &'a Config,
+    model: &'a Ready,
+    runtime: &'static Runtime,
+    ledger: Option<PathBuf>,
+    desk: &'a Arc<Mutex<Desk>>,
+    persevere: &'a Persevere,
+}
+
+impl Plan<'_> {
+    fn build(self, listing: Listing) -> Flow<std::convert::Infallible> {
+        let Plan { config, model, runtime, ledger, desk, persevere } = self;
+        let counters = &persevere.counters;
+        let read = {
+            let (limits, retries) = (config.limits(), config.input.retries);
+            let (counters, large) = (Arc::clone(counters), LargeFiles::default());
+            let promote = promoter(Arc::clone(desk));
+            move || {
+                let reader = Reader::new(limits).retrying(retries).sharing(large.clone());
+                Read::new(reader, ledger.as_ref(), Arc::clone(&promote), Arc::clone(&counters))
+            }
+        };
+        let prepare = {
+            let recipe = Arc::clone(&model.recipe);
+            let surveys: Arc<[String]> = model.model.manifest.surveys.clone().into();
+            move || Ok(Prepare::new(Arc::clone(&recipe), Arc::clone(&surveys)))
+        };
+        let infer = {
+            let (model, config, counters) = (model.clone(), config.clone(), Arc::clone(counters));
+            move || Ok(Infer::new(model.engine(runtime, &config)?, &model, Arc::clone(&counters)))
+        };
+        let write = {
+            let (desk, persevere) = (Arc::clone(desk), persevere.clone());
+            let rule = CommitRule {
+                spectra: config.write.segment_spectra,
+                age: seconds(config.write.segment_age),
+            };
+            move || Ok(Write::new(Arc::clone(&desk), rule, persevere.clone()))
+        };
+        Flow::from("list", List::new(listing, Arc::clone(counters)), queue(&config.list))
+            .stage("read", width(&config.read), read)
+            .stage("prepare", Width { batching: GATHERED, ..width(&config.prepare) }, prepare)
+            .stage("infer", infer_width(config), infer)
+            .stage("write", WRITER, write)
+    }
+}
+
+fn promoter(desk: Arc<Mutex<Desk>>) -> Promote {
+    Arc::new(move |digest, path| {
+        let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+        desk.store.promote(digest, path)
+    })
+}
+
+/// The most bytes that the queues and the batches in hand may hold together.
+pub fn most_bytes(config: &Config, pixels: usize) -> u64 {
+    let spectrum = ITEM_BYTES + spectrum::MAX_BYTES;
+    let prepared = ITEM_BYTES + pixels * size_of::<f32>();
+    let (list, read) = (queue(&config.list), width(&config.read));
+    let prepare = Width { batching: GATHERED, ..width(&config.prepare) };
+    let infer = infer_width(config);
+    // What a stage makes of a batch waits in its hands until the batch is done.
+    let made = |width: Width, item: usize| width.workers * width.batching.max_items * item;
+    let stages = [
+        list.items.min(list.bytes),
+        read.most_bytes(list, spectrum),
+        prepare.most_bytes(read.queue, spectrum) + made(prepare, prepared),
+        infer.most_bytes(prepare.queue, prepared) + made(infer, prepared),
+        WRITER.most_bytes(infer.queue, prepared),
+    ];
+    stages.iter().map(|&bytes| bytes as u64).sum()
+}
+
+/// Spectra that a cheap stage takes at once.
+pub const GATHERED_ITEMS: usize = 64;
 
 /// Cheap stages take what gathers in a moment, so that they wake once for many spectra.
-const GATHERED: Batching = Batching { max_items: 64, max_age: Duration::from_millis(4) };
+const GATHERED: Batching =
+    Batching { max_items: GATHERED_ITEMS, max_age: Duration::from_millis(4) };
 
 /// One writer: it owns the commit. Nothing comes behind it, so its queue carries nothing.
 const WRITER: Width = Width { workers: 1, queue: Queue { items: 1, bytes: 1 }, batching: GATHERED };
@@ -188,16 +299,13 @@ fn infer_width(config: &Config) -> Width {
     }
 }
 
-/// Longer than any commit takes; whatever stands longer after a stop is broken.
-const DRAIN_LIMIT: Duration = Duration::from_mins(5);
-
 fn supervision(config: &Config) -> Supervision {
     let supervision = &config.supervision;
     Supervision {
         max_restarts: supervision.max_restarts,
         restart_window: seconds(supervision.restart_window),
         stall_limit: seconds(supervision.stall_limit),
+        drain_limit: seconds(supervision.drain_limit),
         beat: seconds(supervision.beat),
-        drain_limit: DRAIN_LIMIT,
     }
 }

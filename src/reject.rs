@@ -61,6 +61,8 @@ codes! {
     DUPLICATE_CONTENT = 17, "duplicate_content", "Another file with the same bytes has the row.", "none needed; remove one copy from the input";
     DUPLICATE_SPECTRUM = 18, "duplicate_spectrum", "Another file of the same observation has the row: the newest reduction wins, then the smaller digest.", "none needed; remove the older reduction from the input";
     POISON = 19, "poison", "Processing this spectrum made a worker panic.", "report the file: it found a bug";
+    STILL_CHANGING = 20, "still_changing", "The file changed while it was read.", "wait until it is complete, then run again";
+    INFERENCE_FAILED = 21, "inference_failed", "The inference library failed on this spectrum, and on no other.", "verify the model with starmill models verify and report the spectrum";
 }
 
 impl Code {

@@ -1,5 +1,6 @@
 //! Log lines and the statistics of a run.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use starmill_actors::Snapshot;
+use starmill_actors::{Snapshot, StageSnapshot};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 use crate::pipeline::RunReport;
-use crate::stage::Counters;
+use crate::stage::{Counters, Tally};
 
 /// Overrides `log.level`.
 pub const LOG_VARIABLE: &str = "STARMILL_LOG";
@@ -139,17 +140,18 @@ impl Progress {
 
 /// The statistics of a run as `--stats` writes them. Times are seconds, sizes bytes.
 pub fn statistics(report: &RunReport) -> Value {
-    let RunReport { tally, counts, files, provider, flow, wall, stopped } = report;
+    let RunReport { tally, sealed, provider, flow, wall, stopped } = report;
     let wall = wall.as_secs_f64();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "files": files,
-        "rows": counts.rows,
-        "rejects": counts.rejects,
-        "spectra": counts.rows + counts.rejects,
+        "files": sealed.map(|sealed| sealed.files),
+        "rows": sealed.map(|sealed| sealed.counts.rows),
+        "rejects": sealed.map(|sealed| sealed.counts.rejects),
+        "spectra": sealed.map(|sealed| sealed.counts.rows + sealed.counts.rejects),
         "this_run": tally,
         "skipped": tally.files_skipped,
         "rejects_by_code": tally.rejects_by_code,
+        "faults": faults(tally, flow),
         "bytes_read": tally.bytes_read,
         "wall_s": wall,
         "files_per_s": tally.files_found as f64 / wall,
@@ -159,6 +161,16 @@ pub fn statistics(report: &RunReport) -> Value {
         "stages": stages(flow),
         "queues": queues(flow),
     })
+}
+
+/// What went wrong and was mended, by kind; kinds that did not happen are absent.
+fn faults(tally: &Tally, flow: &Snapshot) -> BTreeMap<&'static str, u64> {
+    let mut faults = tally.faults.clone();
+    let sum = |count: fn(&StageSnapshot) -> u32| flow.stages.iter().map(count).map(u64::from).sum();
+    faults.insert("panics", sum(|stage| stage.panics));
+    faults.insert("restarts", sum(|stage| stage.restarts));
+    faults.retain(|_, count| *count > 0);
+    faults
 }
 
 fn stages(flow: &Snapshot) -> Vec<Value> {
@@ -195,7 +207,16 @@ fn queues(flow: &Snapshot) -> Vec<Value> {
 
 /// The largest resident size of this process so far, where the system tells it.
 pub fn peak_rss_bytes() -> Option<u64> {
+    status_bytes("VmHWM:")
+}
+
+/// The resident size of this process, where the system tells it.
+pub fn rss_bytes() -> Option<u64> {
+    status_bytes("VmRSS:")
+}
+
+fn status_bytes(field: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }

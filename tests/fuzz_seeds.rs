@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use starmill::fits::Fits;
 use starmill::input::{Limits, Reader};
 use starmill::survey;
-use support::lrs::{Layout, Lrs, gzip};
+use support::lrs::{Layout, Lrs};
 
 /// Every how many pixels one is kept.
 const KEPT: usize = 24;
@@ -65,8 +65,8 @@ fn write_the_seeds() {
         for path in support::real_files("writing seeds", stem).iter().take(1) {
             let limits = Limits { file_bytes: 1 << 24, inflated_bytes: 1 << 24 };
             let mut reader = Reader::new(limits);
-            reader.read(path).unwrap();
-            let seed = with_few_pixels(reader.inflate().unwrap());
+            reader.read(path, &mut std::thread::sleep).unwrap();
+            let seed = with_few_pixels(reader.inflate(&mut std::thread::sleep).unwrap());
             write("fits", &format!("real-header-{stem}.fits"), &seed);
         }
     }
@@ -81,6 +81,15 @@ fn write(target: &str, name: &str, bytes: &[u8]) {
     let folder = seeds().join(target);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join(name), bytes).unwrap();
+}
+
+/// Compresses as archives do; the fixtures' own gzip only stores.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+    let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
+    let length = compressor.gzip_compress(bytes, &mut out).expect("room enough");
+    out.truncate(length);
+    out
 }
 
 fn small_star() -> Lrs {

@@ -2,42 +2,13 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use support::lrs::{Layout, Lrs};
-
-/// Writes `count` spectra, gzipped, layouts in turn.
-fn night(folder: &Path, count: u32) -> PathBuf {
-    let input = folder.join("input");
-    fs::create_dir_all(&input).unwrap();
-    for seed in 0..count {
-        let layout = [Layout::Pilot, Layout::Image, Layout::Table][seed as usize % 3];
-        let path = input.join(format!("{seed:05}.fits.gz"));
-        fs::write(path, Lrs::star(seed).to_gzip(layout)).unwrap();
-    }
-    fs::write(input.join("broken.fits"), b"no").unwrap();
-    input
-}
-
-/// The bytes of everything that a catalogue publishes.
-fn published(out: &Path) -> BTreeMap<&'static str, Vec<u8>> {
-    ["catalogue.fits", "catalogue.parquet", "rejects.fits", "rejects.parquet", "run.json"]
-        .into_iter()
-        .map(|name| {
-            (name, fs::read(out.join(name)).unwrap_or_else(|error| panic!("{name}: {error}")))
-        })
-        .collect()
-}
-
-fn assert_same(one: &Path, other: &Path) {
-    for ((name, a), b) in published(one).into_iter().zip(published(other).into_values()) {
-        assert!(a == b, "{name} differs between {} and {}", one.display(), other.display());
-    }
-}
+use support::night::{assert_same, night};
 
 #[test]
 fn the_same_inputs_give_the_same_bytes() {
@@ -54,7 +25,7 @@ fn the_same_inputs_give_the_same_bytes() {
     fs::write(&config, "[read]\nworkers = 4\n[prepare]\nworkers = 3\n[infer]\nworkers = 2\nmax_delay = 0.001\n[write]\nsegment_spectra = 7\n").unwrap();
     let more = ["--config", config.to_str().unwrap()];
     support::assert_ended(&support::run_with(&out("other"), &[&input], &more), 1, expected);
-    assert_same(&out("plain"), &out("other"));
+    assert_same(&out("plain"), &out("other"), "other workers and batches");
 
     let mut paths: Vec<PathBuf> =
         fs::read_dir(&input).unwrap().map(|e| e.unwrap().path()).collect();
@@ -62,7 +33,7 @@ fn the_same_inputs_give_the_same_bytes() {
     paths.reverse();
     let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
     support::assert_ended(&support::run(&out("reversed"), &paths), 1, expected);
-    assert_same(&out("plain"), &out("reversed"));
+    assert_same(&out("plain"), &out("reversed"), "another order");
 }
 
 #[test]
@@ -85,9 +56,9 @@ fn running_again_skips_what_is_done_and_takes_what_is_new() {
     assert_eq!(stats["skipped"], 10);
     assert_eq!(stats["this_run"]["files_found"], 31);
     support::run(&whole, &[&input]);
-    assert_same(&out, &whole);
+    assert_same(&out, &whole, "another run");
     support::assert_ended(&support::run(&out, &[&input]), 1, "rows=30 rejects=1 files=31");
-    assert_same(&out, &whole);
+    assert_same(&out, &whole, "another run");
 }
 
 #[test]
@@ -125,7 +96,7 @@ fn a_killed_run_continues_to_the_same_bytes() {
     let output = support::run_with(&out, &[&input], &more);
     support::assert_ended(&output, 1, "rows=400 rejects=1 files=401");
     support::run(&whole, &[&input]);
-    assert_same(&out, &whole);
+    assert_same(&out, &whole, "another run");
 }
 
 #[test]
@@ -174,7 +145,7 @@ fn damage_to_a_segment_is_found_and_mended() {
     fs::write(&segment, bytes).unwrap();
     fs::write(out.join("segments/left-over.parquet.tmp"), b"half").unwrap();
     support::assert_ended(&support::run(&out, &[&input]), 1, "rows=20 rejects=1 files=21");
-    assert_same(&out, &whole);
+    assert_same(&out, &whole, "another run");
     assert!(!out.join("segments/left-over.parquet.tmp").exists());
 }
 

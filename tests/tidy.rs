@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -22,9 +23,7 @@ fn no_source_file_is_long() {
     for folder in ["src", "actors", "onnx/src", "onnx/tests", "tests"] {
         for (path, text) in sources(folder) {
             let lines = text.lines().count();
-            // The table of broken files is one list that grows with every bug.
-            let limit = if path.ends_with("tests/bad_input.rs") { 800 } else { 420 };
-            assert!(lines <= limit, "{} has {lines} lines, split it", path.display());
+            assert!(lines <= 420, "{} has {lines} lines, split it", path.display());
         }
     }
 }
@@ -65,5 +64,24 @@ fn log_messages_are_lower_case_without_a_final_period() {
             assert!(!first.is_uppercase(), "{}: {message:?}", path.display());
             assert!(!message.ends_with('.'), "{}: {message:?}", path.display());
         }
+    }
+}
+
+#[test]
+fn the_fuzz_targets_use_the_versions_of_the_program() {
+    let packages = |path: &str| -> BTreeSet<String> {
+        let text = fs::read_to_string(support::root().join(path)).expect("a lock file");
+        let lock: toml::Table = text.parse().expect("a lock file is TOML");
+        let packages = lock["package"].as_array().expect("packages").iter();
+        packages.map(|package| format!("{} {}", package["name"], package["version"])).collect()
+    };
+    let own = ["starmill-fuzz", "libfuzzer-sys", "arbitrary", "derive_arbitrary"];
+    let (program, fuzz) = (packages("Cargo.lock"), packages("tests/fuzz/Cargo.lock"));
+    for package in fuzz.difference(&program) {
+        let is_own = own.iter().any(|name| package.starts_with(&format!("\"{name}\"")));
+        assert!(
+            is_own,
+            "{package} differs; copy Cargo.lock to tests/fuzz and build with ops/fuzz.sh"
+        );
     }
 }

@@ -56,7 +56,7 @@ fn every_kind_of_damage_is_named() {
         assert_fails("outputs", name, &[], |out| fs::remove_file(out.join(name)).unwrap());
     }
     assert_fails("outputs", "inputs.b3", &[], |out| damage(&out.join("inputs.b3")));
-    assert_fails("inputs", "2 of the 7 files", &["--inputs"], |out| {
+    assert_fails("inputs", "3 of the 8 files", &["--inputs"], |out| {
         let path = out.join("inputs.b3");
         let list = fs::read_to_string(&path).unwrap();
         let other = "0".repeat(64);

@@ -98,7 +98,9 @@ pub enum EngineError {
         pixels: usize,
     },
     /// ONNX Runtime failed on a batch.
-    #[error("{path} failed on a batch: {reason}; run the batch again, or choose a smaller one")]
+    #[error(
+        "{path} failed on a batch: {reason}; check the model with `starmill models verify`, then run again, with a smaller infer.batch if memory was short"
+    )]
     Run {
         /// The graph.
         path: PathBuf,

@@ -176,4 +176,4 @@ pub(super) fn published() -> Compression {
 pub(super) const TRANSIENT: Compression = Compression::UNCOMPRESSED;
 
 /// Rows in a Parquet row group: fixed, so that equal rows give equal bytes.
-const ROW_GROUP: usize = 8192;
+pub(super) const ROW_GROUP: usize = 8192;

@@ -242,8 +242,7 @@ impl FitsTable {
             return Ok(());
         }
         // CFITSIO's status does not say why the system refused; its last error still does.
-        let refused = [FILE_NOT_CREATED, WRITE_ERROR, FILE_NOT_CLOSED].contains(&status);
-        let system = refused.then(std::io::Error::last_os_error);
+        let system = REFUSALS.contains(&status).then(|| refusal(&self.path));
         let mut text = [0 as c_char; 81];
         // SAFETY: CFITSIO writes at most 30 characters and a NUL.
         unsafe { sys::ffgerr(status, text.as_mut_ptr()) };
@@ -263,10 +262,24 @@ impl Drop for FitsTable {
     }
 }
 
-/// Statuses of CFITSIO (its `fitsio.h`) behind which the system refused something.
-const FILE_NOT_CREATED: c_int = 105;
-const WRITE_ERROR: c_int = 106;
-const FILE_NOT_CLOSED: c_int = 110;
+/// Statuses of CFITSIO (its `fitsio.h`) behind which the system refused something: a file not
+/// created, a failed write, an end or a failed read where a buffered write was lost before, and a
+/// failed close.
+const REFUSALS: [c_int; 5] = [105, 106, 107, 108, 110];
+
+/// What the system said last. Where C's streams lost a write without a word and the file could not
+/// be read back, a disk with hardly any space left says it.
+fn refusal(path: &Path) -> std::io::Error {
+    const HARDLY_ANY: u64 = 1 << 20;
+    let system = std::io::Error::last_os_error();
+    let disk = rustix::fs::statvfs(path.parent().unwrap_or(path));
+    match disk {
+        Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < HARDLY_ANY => {
+            std::io::ErrorKind::StorageFull.into()
+        }
+        _ => system,
+    }
+}
 
 fn c_text(text: &str) -> CString {
     CString::new(text.replace('\0', "?")).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! `history.jsonl`: one line a run, for people. It tells what differs from run to run, so it is no
+//! `history.jsonl`: two lines a run, for people. It tells what differs from run to run, so it is no
 //! part of the catalogue's identity and nothing reads it back.
 
 use std::fs::File;

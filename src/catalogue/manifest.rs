@@ -117,6 +117,7 @@ pub(crate) fn sha256_of_file(path: &Path) -> Result<String, CatalogueError> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// The digits of a digest.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

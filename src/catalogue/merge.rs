@@ -79,6 +79,9 @@ fn write_merged(
     Ok(())
 }
 
+/// Rows in memory during a merge.
+pub(super) const HELD_ROWS: usize = FAN_IN * READ_ROWS + MERGED_ROWS;
+
 /// A k-way merge in progress.
 pub(super) struct Merge {
     cursors: Vec<Cursor>,

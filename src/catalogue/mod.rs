@@ -34,6 +34,7 @@ pub use columns::{Cell, Column, Kind, LabelColumn, Schema};
 pub(crate) use durable::beside;
 pub use glossary::glossary;
 pub use inputs_list::INPUTS;
+pub(crate) use manifest::hex;
 pub(crate) use manifest::sha256_of_file;
 pub use manifest::{MANIFEST, Manifest};
 pub use publish::NAMES;
@@ -55,6 +56,14 @@ use crate::ledger::LedgerError;
 const LEDGER: &str = "ledger.sqlite";
 const SEGMENTS: &str = "segments";
 const LOCK: &str = ".lock";
+
+/// What a row, a reject or an outcome takes in memory, at the most: its texts are bounded, and a path
+/// is as long as the system allows.
+pub const ROW_BYTES: usize = 8 << 10;
+
+/// What sealing takes, at the most: rows of every open segment, one batch, and a row group of both
+/// tables before it is written, in both of its forms.
+pub const SEAL_BYTES: u64 = (merge::HELD_ROWS * ROW_BYTES + 2 * batch::ROW_GROUP * 2048) as u64;
 
 /// A catalogue that could not be written or read.
 #[derive(Debug, Error)]

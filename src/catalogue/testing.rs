@@ -26,8 +26,15 @@ pub(super) fn outcomes(
     total: usize,
 ) -> Vec<Outcome> {
     let digest = Digest::of(content);
-    let file =
-        Arc::new(SourceFile { sequence: 0, path: path.into(), digest, first, spectra, total });
+    let file = Arc::new(SourceFile {
+        sequence: 0,
+        path: path.into(),
+        digest,
+        first,
+        spectra,
+        total,
+        parts: 1,
+    });
     let outcome = |index: usize| Outcome {
         origin: Origin { file: Arc::clone(&file), index },
         identity: Arc::new(Identity::default()),

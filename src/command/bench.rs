@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -14,7 +15,7 @@ use crate::catalogue::{Made, Store, path_text};
 use crate::cli::{BenchArgs, BenchStage};
 use crate::config::Config;
 use crate::fits::Fits;
-use crate::input::{Digest, Found, Limits, Listing, Reader};
+use crate::input::{Digest, Found, Limits, Listing, Reader, Unread};
 use crate::ledger::Input;
 use crate::outcome::{Identity, Item, Origin, Outcome, SourceFile};
 use crate::prep::Prepared;
@@ -121,8 +122,8 @@ fn repeat<S>(
     Ok((items, begin.elapsed()))
 }
 
-fn failed(path: &Path, reject: &Reject) -> anyhow::Error {
-    anyhow::anyhow!("{}: {reject}", path.display())
+fn failed(path: &Path, error: &Unread) -> anyhow::Error {
+    anyhow::anyhow!("{}: {error}", path.display())
 }
 
 fn bench_inflate(
@@ -133,9 +134,9 @@ fn bench_inflate(
     let mut reader = Reader::new(limits);
     let raw: Vec<Vec<u8>> = files
         .iter()
-        .map(|path| match reader.read(path) {
+        .map(|path| match reader.read(path, &mut thread::sleep) {
             Ok(_) => Ok(reader.raw().to_vec()),
-            Err(reject) => Err(failed(path, &reject)),
+            Err(error) => Err(failed(path, &error)),
         })
         .collect::<Result<_, _>>()?;
     ensure!(raw.iter().all(|raw| raw.starts_with(&[0x1f, 0x8b])), "inflate needs .gz files");
@@ -153,14 +154,14 @@ fn bench_inflate(
 }
 
 fn read_spectra(reader: &mut Reader, path: &Path) -> anyhow::Result<(Digest, Vec<Spectrum>)> {
-    let mut read = || -> Result<_, Reject> {
-        let digest = reader.read(path)?;
-        let fits = Fits::parse(reader.inflate()?)?;
+    let mut read = || -> Result<_, Unread> {
+        let digest = reader.read(path, &mut thread::sleep)?;
+        let fits = Fits::parse(reader.inflate(&mut thread::sleep)?).map_err(Reject::from)?;
         let layout = survey::detect(&fits)?;
         let spectra = (0..layout.count(&fits)).map(|index| layout.read(&fits, index));
         Ok((digest, spectra.collect::<Result<_, _>>()?))
     };
-    read().map_err(|reject| failed(path, &reject))
+    read().map_err(|error| failed(path, &error))
 }
 
 fn read_all(files: &[PathBuf], limits: Limits) -> anyhow::Result<Vec<Spectrum>> {
@@ -264,6 +265,7 @@ fn outcomes(ready: &Ready, files: &[PathBuf], limits: Limits) -> anyhow::Result<
             first: 0,
             spectra: 1,
             total: 1,
+            parts: 1,
         };
         let identity = Identity::of(spectrum);
         let content = ready

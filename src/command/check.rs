@@ -1,8 +1,11 @@
 //! `starmill check`.
 
 use super::Exit;
+use starmill_onnx::Runtime;
+
 use crate::config::{Config, workers_or_cores};
-use crate::setup::{Ready, load_runtime, models_dir};
+use crate::memory::{Bound, Measured};
+use crate::setup::{Ready, SetupError, load_runtime, models_dir};
 
 /// Looks at everything that a run needs, and says all that is wrong, not only the first.
 pub(super) fn check(config: &Config) -> anyhow::Result<Exit> {
@@ -36,6 +39,7 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Exit> {
                     Ok(runtime) => ready
                         .proven_engine(runtime, config)
                         .map(|engine| format!("{} runs on {}", ready.id(), engine.provider()))
+                        .and_then(|line| Ok(line + &memory(config, &ready, runtime)?))
                         .map_err(|error| error.to_string()),
                     Err(_) => {
                         Ok(format!("{}, files sound, not run without the library", ready.id()))
@@ -52,12 +56,19 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Exit> {
         workers_or_cores(config.prepare.workers),
         workers_or_cores(config.infer.workers)
     );
-    let queues =
-        [&config.read, &config.prepare].map(|stage| stage.queue_bytes).iter().sum::<usize>()
-            + config.list.queue_bytes
-            + config.infer.queue_bytes;
-    println!("queues         at most {:.0} MiB", queues as f64 / f64::from(1 << 20));
     Ok(exit)
+}
+
+/// The bound on the memory of a run with this model, part by part.
+fn memory(config: &Config, ready: &Ready, runtime: &Runtime) -> Result<String, SetupError> {
+    let measured = Measured::of(ready, runtime, config)?;
+    let bound = Bound::of(config, ready.model.manifest.input.pixels, measured);
+    let mebibytes = |bytes: u64| format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20));
+    let mut text = format!("\n               memory at most {}", mebibytes(bound.total()));
+    for (name, bytes) in &bound.parts {
+        text += &format!("\n                 {name:<28} {:>9}", mebibytes(*bytes));
+    }
+    Ok(text)
 }
 
 fn names(dir: &std::path::Path) -> Result<Vec<String>, String> {

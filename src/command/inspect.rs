@@ -1,12 +1,14 @@
 //! `starmill inspect`.
 
+use std::thread;
+
 use ndarray::ArrayView2;
 
 use super::Exit;
 use crate::cli::InspectArgs;
 use crate::config::Config;
 use crate::fits::{Fits, Value};
-use crate::input::Reader;
+use crate::input::{Reader, Unread};
 use crate::outcome::{Estimate, Identity};
 use crate::plot;
 use crate::reject::Reject;
@@ -17,11 +19,12 @@ use crate::survey::LAYOUTS;
 pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exit> {
     let mut reader = Reader::new(config.limits());
     println!("file      {}", args.file.display());
-    let digest = match reader.read(&args.file) {
+    let digest = match reader.read(&args.file, &mut thread::sleep) {
         Ok(digest) => digest,
-        Err(reject) => return Ok(rejected(&reject)),
+        Err(Unread::Reject(reject)) => return Ok(rejected(&reject)),
+        Err(error) => return Err(error.into()),
     };
-    let bytes = match reader.inflate() {
+    let bytes = match reader.inflate(&mut thread::sleep) {
         Ok(bytes) => bytes,
         Err(reject) => return Ok(rejected(&reject)),
     };

@@ -9,14 +9,17 @@ use super::Exit;
 use crate::catalogue::{CATALOGUE, REJECTS};
 use crate::cli::RunArgs;
 use crate::config::Config;
-use crate::pipeline::{self, Job, RunReport};
+use crate::interrupt::Interrupt;
+use crate::pipeline::{self, Job, RunReport, Sealed};
 use crate::setup::Ready;
 use crate::telemetry::{Progress, statistics};
 
 pub(super) fn run(config: &Config, args: RunArgs, progress: &Progress) -> anyhow::Result<Exit> {
+    // Before anything else, so that a stop while the model loads is an orderly end too.
+    let interrupt = Interrupt::listen().context("signals cannot be heard")?;
     let RunArgs { model, out, stats, paths, .. } = args;
     let job = Job { model: Ready::open(config, &model)?, paths, out: out.clone() };
-    let report = pipeline::run(config, job, |_, counters| {
+    let report = pipeline::run(config, job, &interrupt, |_, counters| {
         progress.start(Arc::clone(&counters));
     })?;
     progress.finish();
@@ -35,12 +38,15 @@ pub(super) fn run(config: &Config, args: RunArgs, progress: &Progress) -> anyhow
 }
 
 fn conclude(report: &RunReport, out: &Path) -> Exit {
-    let counts = &report.counts;
+    let Some(Sealed { counts, files }) = report.sealed else {
+        return Exit::Success;
+    };
     for stem in [CATALOGUE, REJECTS] {
         for ending in ["fits", "parquet"] {
             println!("{}", out.join(format!("{stem}.{ending}")).display());
         }
     }
-    println!("rows={} rejects={} files={}", counts.rows, counts.rejects, report.files);
-    if counts.rejects > 0 { Exit::Rejects } else { Exit::Success }
+    println!("rows={} rejects={} files={}", counts.rows, counts.rejects, files);
+    // A stop that was asked for is done; whether there are rejects is known at the end.
+    if counts.rejects > 0 && !report.stopped { Exit::Rejects } else { Exit::Success }
 }

@@ -144,7 +144,6 @@ impl<'a> Header<'a> {
                 .ok_or_else(|| FitsError::Keyword { hdu, keyword: keyword.into() }),
             None => Ok(default),
         };
-        #[expect(clippy::float_cmp, reason = "the identity is written exactly")]
         let needed = |scaling: &(f64, f64)| *scaling != (1.0, 0.0);
         Ok(Some((number(scale, 1.0)?, number(zero, 0.0)?)).filter(needed))
     }

@@ -98,13 +98,19 @@ impl<'a> Table<'a> {
     /// [`FitsError::Malformed`] when the column is not numeric or the row does not exist,
     /// [`FitsError::Keyword`] when its scaling is no number.
     pub fn floats(&self, column: &Column, row: usize) -> Result<Vec<f32>, FitsError> {
-        let cell = self.cell(column, row)?;
+        let width = match column.kind {
+            b'E' | b'J' => 4,
+            b'D' | b'K' => 8,
+            b'I' => 2,
+            b'B' => 1,
+            _ => return Err(self.malformed(format!("column {} is not numeric", column.name))),
+        };
+        let cell = self.cell(column, row, width)?;
         #[expect(clippy::cast_possible_truncation, reason = "spectra are single precision")]
         let mut values: Vec<f32> = match column.kind {
             b'E' => decode_f32(cell),
             b'D' => cell.as_chunks::<8>().0.iter().map(|c| f64::from_be_bytes(*c) as f32).collect(),
-            b'I' | b'J' | b'K' | b'B' => self.whole_numbers(column, cell),
-            _ => return Err(self.malformed(format!("column {} is not numeric", column.name))),
+            _ => self.whole_numbers(column, cell),
         };
         let keyword = |name: &str| format!("{name}{}", column.number);
         if let Some(scaling) =
@@ -133,13 +139,8 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn cell(&self, column: &Column, row: usize) -> Result<&'a [u8], FitsError> {
-        let width = match column.kind {
-            b'E' | b'J' => 4,
-            b'D' | b'K' => 8,
-            b'I' => 2,
-            _ => 1,
-        };
+    /// The bytes of one cell, whose elements take `width` bytes each.
+    fn cell(&self, column: &Column, row: usize, width: usize) -> Result<&'a [u8], FitsError> {
         let missing = || self.malformed(format!("row {row} of {} does not exist", column.name));
         if row >= self.rows {
             return Err(missing());

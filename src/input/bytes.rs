@@ -1,12 +1,18 @@
 //! A file's bytes, hashed and inflated under limits.
-//!
-//! gzip is inflated by libdeflate into memory that the trailer announces; CFITSIO would inflate
-//! under one global lock, so that reading could not use a second core.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::inflate::{self, Inflater};
+use super::large::{LargeFiles, Turn};
+use super::{Digest, Unread};
 use crate::reject::{Code, Reject};
 
 /// Upper limits on sizes, from config.
@@ -18,85 +24,117 @@ pub struct Limits {
     pub inflated_bytes: u64,
 }
 
-/// BLAKE3 of a file as it lies on disk: a quarter of the cost of SHA-256, which would be a fifth of
-/// that of inflating. `b3sum` prints the same.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Digest(pub [u8; 32]);
+/// A file up to this size is read without waiting for the [`LargeFiles`].
+pub const SMALL_FILE: usize = 8 << 20;
+/// A file that inflates to no more is inflated without waiting for the [`LargeFiles`].
+pub const SMALL_INFLATED: usize = 24 << 20;
 
-impl Digest {
-    /// The digest of some bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(*blake3::hash(bytes).as_bytes())
-    }
-
-    /// The digest of a file of any size.
-    ///
-    /// # Errors
-    /// The operating system's error when it cannot be read.
-    pub fn of_file(path: &Path) -> std::io::Result<Self> {
-        let mut hasher = blake3::Hasher::new();
-        std::io::copy(&mut File::open(path)?, &mut hasher)?;
-        Ok(Self(*hasher.finalize().as_bytes()))
-    }
-}
-
-impl std::fmt::Display for Digest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
-    }
-}
-
-impl std::fmt::Debug for Digest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self}")
-    }
-}
+/// How long a reader waits before it asks again for its turn with a large file.
+const TURN_DELAY: Duration = Duration::from_millis(10);
+/// The first delay before another try; each is twice the one before.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
 
 /// Reads and inflates one file after another in buffers that it keeps, for allocating them anew
 /// for every file costs as much as hashing it.
 pub struct Reader {
     limits: Limits,
+    retries: usize,
+    large: LargeFiles,
+    turn: Option<Turn>,
     raw: Vec<u8>,
-    inflated: Vec<u8>,
-    gzip: libdeflater::Decompressor,
+    inflater: Inflater,
+    retried: u64,
 }
 
 impl Reader {
-    /// A reader under limits.
+    /// A reader under limits, on its own and without second tries.
     pub fn new(limits: Limits) -> Self {
-        let gzip = libdeflater::Decompressor::new();
-        Self { limits, raw: Vec::new(), inflated: Vec::new(), gzip }
+        Self {
+            limits,
+            retries: 0,
+            large: LargeFiles::default(),
+            turn: None,
+            raw: Vec::new(),
+            inflater: Inflater::new(),
+            retried: 0,
+        }
+    }
+
+    /// The reader, trying again so many times after a fault that may pass.
+    #[must_use]
+    pub fn retrying(self, retries: usize) -> Self {
+        Self { retries, ..self }
+    }
+
+    /// The reader, taking its turn with others for files that are large.
+    #[must_use]
+    pub fn sharing(self, large: LargeFiles) -> Self {
+        Self { large, ..self }
     }
 
     /// Reads a whole file and returns the digest of its bytes as they lie on disk. The name is
-    /// opened as it is: nothing in it is an instruction.
+    /// opened as it is: nothing in it is an instruction. `rest` is how the caller waits, before
+    /// another try or for its turn with a large file.
     ///
     /// # Errors
-    /// [`Code::UNREADABLE`], [`Code::TOO_LARGE`] or [`Code::EMPTY_FILE`].
-    pub fn read(&mut self, path: &Path) -> Result<Digest, Reject> {
-        let unreadable = |error: std::io::Error| Code::UNREADABLE.because(error.to_string());
+    /// [`Unread::Reject`] with [`Code::UNREADABLE`], [`Code::TOO_LARGE`], [`Code::EMPTY_FILE`] or
+    /// [`Code::STILL_CHANGING`]; [`Unread::NoDescriptor`] when the process may open no more files,
+    /// of which this file is not guilty.
+    pub fn read(&mut self, path: &Path, rest: &mut dyn FnMut(Duration)) -> Result<Digest, Unread> {
+        self.release();
+        let mut delays = ExponentialBuilder::default()
+            .with_min_delay(FIRST_DELAY)
+            .with_factor(2.0)
+            .with_max_times(self.retries)
+            .build();
+        loop {
+            let Err(error) = self.read_once(path, rest) else {
+                return Ok(Digest::of(&self.raw));
+            };
+            let delay = if error.may_pass() { delays.next() } else { None };
+            let Some(delay) = delay else {
+                return Err(error.given_up());
+            };
+            self.retried += 1;
+            tracing::debug!(file = %path.display(), %error, "reading is tried again");
+            rest(delay);
+        }
+    }
+
+    fn read_once(&mut self, path: &Path, rest: &mut dyn FnMut(Duration)) -> Result<(), Unread> {
         let limit = self.limits.file_bytes;
-        let file = File::open(path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
-            // A FIFO or device would block or never end.
-            return Err(Code::UNREADABLE.because("it is not a regular file"));
+        // To open a FIFO would wait for its writer.
+        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+        let open = OpenOptions::new().read(true).custom_flags(flags).open(path);
+        let mut file = open.map_err(Unread::from)?;
+        let before = file.metadata().map_err(Unread::from)?;
+        if !before.is_file() {
+            // A FIFO or a device may never end.
+            return Err(Code::UNREADABLE.because("it is not a regular file").into());
         }
         let too_large =
             |size: u64| Code::TOO_LARGE.because(format!("{size} bytes, the limit is {limit}"));
-        let size = metadata.len();
+        let size = before.len();
         if size > limit {
-            return Err(too_large(size));
+            return Err(too_large(size).into());
+        }
+        let size = usize::try_from(size).map_err(|_| too_large(size))?;
+        if size > SMALL_FILE {
+            self.wait_for_turn(rest);
         }
         self.raw.clear();
-        self.raw.reserve(usize::try_from(size).unwrap_or(0) + 1);
-        // The file may grow while it is read, so the limit holds for the reading too.
-        file.take(limit.saturating_add(1)).read_to_end(&mut self.raw).map_err(unreadable)?;
-        match self.raw.len() as u64 {
-            0 => Err(Code::EMPTY_FILE.because("0 bytes")),
-            size if size > limit => Err(too_large(size)),
-            _ => Ok(Digest::of(&self.raw)),
+        self.raw.reserve_exact(size + 1);
+        // One byte more than was announced shows a file that grows, and no file can fill memory.
+        (&mut file).take(size as u64 + 1).read_to_end(&mut self.raw).map_err(Unread::from)?;
+        let after = file.metadata().map_err(Unread::from)?;
+        if self.raw.len() != size || is_other(&before, &after) {
+            let detail = format!("{size} bytes at first, {} when it was read", after.len());
+            return Err(Unread::Again(Code::STILL_CHANGING.because(detail)));
         }
+        if size == 0 {
+            return Err(Code::EMPTY_FILE.because("0 bytes").into());
+        }
+        Ok(())
     }
 
     /// The bytes last read, as they lie on disk.
@@ -108,77 +146,70 @@ impl Reader {
     ///
     /// # Errors
     /// [`Code::CORRUPT_COMPRESSION`] or [`Code::TOO_LARGE`].
-    pub fn inflate(&mut self) -> Result<&[u8], Reject> {
+    pub fn inflate(&mut self, rest: &mut dyn FnMut(Duration)) -> Result<&[u8], Reject> {
         let limit = self.limits.inflated_bytes;
-        match self.raw.as_slice() {
-            [0x1f, 0x8b, ..] => {
-                let size = gzip_size(&self.raw, limit)?;
-                self.inflated.resize(size, 0);
-                inflate_gzip(&mut self.gzip, &self.raw, &mut self.inflated)?;
-                Ok(&self.inflated)
+        if inflate::needs_turn(&self.raw) {
+            self.wait_for_turn(rest);
+        }
+        loop {
+            match self.inflater.inflate(&self.raw, limit, self.turn.is_some()) {
+                Ok(inflate::Done::AsItIs) => return Ok(&self.raw),
+                Ok(inflate::Done::Inflated) => return Ok(self.inflater.bytes()),
+                Ok(inflate::Done::TooLargeWithoutTurn) => self.wait_for_turn(rest),
+                Err(reject) => return Err(reject),
             }
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-                inflate_zstd(&self.raw, limit, &mut self.inflated)?;
-                Ok(&self.inflated)
+        }
+    }
+
+    /// Lets go of the memory and the turn of a large file; call it when the bytes are done with.
+    pub fn release(&mut self) {
+        if self.turn.take().is_some() {
+            self.raw = Vec::new();
+            self.inflater = Inflater::new();
+        }
+    }
+
+    /// How many tries were needed beyond the first of each file since this was last asked.
+    pub fn take_retried(&mut self) -> u64 {
+        std::mem::take(&mut self.retried)
+    }
+
+    fn wait_for_turn(&mut self, rest: &mut dyn FnMut(Duration)) {
+        while self.turn.is_none() {
+            self.turn = self.large.try_take();
+            if self.turn.is_none() {
+                rest(TURN_DELAY);
             }
-            _ => Ok(&self.raw),
         }
     }
 }
 
-fn too_large(limit: u64) -> Reject {
-    Code::TOO_LARGE.because(format!("it inflates to more than {limit} bytes"))
+fn is_other(before: &Metadata, after: &Metadata) -> bool {
+    let modified = |metadata: &Metadata| metadata.modified().ok();
+    before.len() != after.len() || modified(before) != modified(after)
 }
 
-fn gzip_corrupt(what: &str) -> Reject {
-    Code::CORRUPT_COMPRESSION.because(format!("gzip: {what}"))
-}
-
-/// The size that the trailer announces, if it is believable and within the limit.
-fn gzip_size(raw: &[u8], limit: u64) -> Result<usize, Reject> {
-    let trailer = raw.last_chunk::<4>().ok_or_else(|| gzip_corrupt("no trailer"))?;
-    let announced = u64::from(u32::from_le_bytes(*trailer));
-    // Deflate cannot shrink data by more than 1032 to 1, so a larger announcement is false.
-    if announced > raw.len() as u64 * 1032 {
-        return Err(gzip_corrupt("the data are cut short or damaged"));
-    }
-    if announced > limit {
-        return Err(too_large(limit));
-    }
-    usize::try_from(announced).map_err(|_| too_large(limit))
-}
-
-fn inflate_gzip(
-    gzip: &mut libdeflater::Decompressor,
-    raw: &[u8],
-    inflated: &mut [u8],
-) -> Result<(), Reject> {
-    match gzip.gzip_decompress(raw, inflated) {
-        Ok(length) if length == inflated.len() => Ok(()),
-        Ok(_) => {
-            Err(gzip_corrupt("several members or bytes behind the end; compress it anew as one"))
-        }
-        Err(libdeflater::DecompressionError::BadData) => {
-            Err(gzip_corrupt("the data are cut short or damaged"))
-        }
-        Err(libdeflater::DecompressionError::InsufficientSpace) => {
-            Err(gzip_corrupt("it inflates to more than its trailer says"))
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind::{
+            Interrupted, OutOfMemory, ResourceBusy, StaleNetworkFileHandle, TimedOut, WouldBlock,
+        };
+        let reject = Code::UNREADABLE.because(error.to_string());
+        match (Errno::from_io_error(&error), error.kind()) {
+            (Some(Errno::MFILE | Errno::NFILE), _) => Self::NoDescriptor(error),
+            (Some(Errno::IO), _)
+            | (
+                _,
+                Interrupted
+                | OutOfMemory
+                | ResourceBusy
+                | StaleNetworkFileHandle
+                | TimedOut
+                | WouldBlock,
+            ) => Self::Again(reject),
+            _ => Self::Reject(reject),
         }
     }
-}
-
-fn inflate_zstd(raw: &[u8], limit: u64, inflated: &mut Vec<u8>) -> Result<(), Reject> {
-    let corrupt =
-        |error: std::io::Error| Code::CORRUPT_COMPRESSION.because(format!("zstd: {error}"));
-    let mut decoder = zstd::Decoder::new(raw).map_err(corrupt)?;
-    // 128 MiB: a frame that asks for a larger window is refused by the decoder.
-    decoder.window_log_max(27).map_err(corrupt)?;
-    inflated.clear();
-    decoder.take(limit.saturating_add(1)).read_to_end(inflated).map_err(corrupt)?;
-    if inflated.len() as u64 > limit {
-        return Err(too_large(limit));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -187,67 +218,17 @@ mod tests {
 
     const LIMITS: Limits = Limits { file_bytes: 1 << 20, inflated_bytes: 100_000 };
 
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
-        let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
-        let length = compressor.gzip_compress(bytes, &mut out).unwrap();
-        out.truncate(length);
-        out
-    }
-
-    fn inflate(raw: Vec<u8>, limits: Limits) -> Result<Vec<u8>, Reject> {
-        let mut reader = Reader { raw, ..Reader::new(limits) };
-        reader.inflate().map(<[u8]>::to_vec)
-    }
-
-    fn code(result: Result<Vec<u8>, Reject>) -> Code {
-        result.unwrap_err().code
-    }
-
-    #[test]
-    fn every_compression_gives_the_same_bytes() {
-        let bytes: Vec<u8> = (0..50_000u32).map(|n| n.to_le_bytes()[0]).collect();
-        assert_eq!(inflate(bytes.clone(), LIMITS).unwrap(), bytes);
-        assert_eq!(inflate(gzip(&bytes), LIMITS).unwrap(), bytes);
-        assert_eq!(inflate(zstd::encode_all(&bytes[..], 3).unwrap(), LIMITS).unwrap(), bytes);
-    }
-
-    #[test]
-    fn a_bomb_stops_at_the_limit() {
-        let zeros = vec![0u8; 100_001];
-        assert_eq!(code(inflate(gzip(&zeros), LIMITS)), Code::TOO_LARGE);
-        assert_eq!(
-            code(inflate(zstd::encode_all(&zeros[..], 3).unwrap(), LIMITS)),
-            Code::TOO_LARGE
-        );
-        // A trailer that lies: more than it says, and more than deflate could ever hold.
-        let mut small = gzip(&zeros);
-        let end = small.len();
-        small[end - 4..].copy_from_slice(&10u32.to_le_bytes());
-        assert_eq!(code(inflate(small.clone(), LIMITS)), Code::CORRUPT_COMPRESSION);
-        small[end - 4..].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert_eq!(code(inflate(small, LIMITS)), Code::CORRUPT_COMPRESSION);
-    }
-
-    #[test]
-    fn damage_is_found() {
-        let whole = gzip(&[7u8; 5000]);
-        for cut in [2, 3, 10, whole.len() / 2, whole.len() - 1] {
-            assert_eq!(code(inflate(whole[..cut].to_vec(), LIMITS)), Code::CORRUPT_COMPRESSION);
-        }
-        let twice = [gzip(b"first member"), gzip(b"and another")].concat();
-        assert_eq!(code(inflate(twice, LIMITS)), Code::CORRUPT_COMPRESSION);
-        let frame = zstd::encode_all(&[7u8; 5000][..], 3).unwrap();
-        let cut = frame[..frame.len() - 1].to_vec();
-        assert_eq!(code(inflate(cut, LIMITS)), Code::CORRUPT_COMPRESSION);
-    }
-
     #[test]
     fn only_regular_files_of_a_sane_size_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.fits");
         let mut reader = Reader::new(LIMITS);
-        let mut read = |path: &Path| reader.read(path).map_err(|reject| reject.code);
+        let mut read = |path: &Path| {
+            reader.read(path, &mut |_| ()).map_err(|error| match error {
+                Unread::Reject(reject) => reject.code,
+                other => panic!("{other}"),
+            })
+        };
         assert_eq!(read(&path).unwrap_err(), Code::UNREADABLE);
         std::fs::write(&path, b"").unwrap();
         assert_eq!(read(&path).unwrap_err(), Code::EMPTY_FILE);

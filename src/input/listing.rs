@@ -1,6 +1,8 @@
 //! The files that a command line names: files, directories, patterns, or a list on a stream.
 
+use std::collections::HashSet;
 use std::io::BufRead;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -166,10 +168,24 @@ fn list_pattern(name: &Path, paths: glob::Paths, emit: &mut Portions) -> bool {
 
 fn list_directory(directory: &Path, emit: &mut Portions) -> bool {
     let mut any = false;
-    // Links to directories are followed; walkdir ends loops and reports them as errors.
-    for entry in walkdir::WalkDir::new(directory).follow_links(true).sort_by_file_name() {
+    // Links to directories are followed; walkdir ends loops and reports them as errors. Each
+    // directory is entered through one link alone: n folders of two links to the next one would
+    // otherwise be 2^n ways through an archive.
+    let mut entered = HashSet::new();
+    let mut walk =
+        walkdir::WalkDir::new(directory).follow_links(true).sort_by_file_name().into_iter();
+    while let Some(entry) = walk.next() {
         let found = match entry {
-            Ok(entry) if entry.file_type().is_dir() => continue,
+            Ok(entry) if entry.file_type().is_dir() => {
+                let is_link = entry.path_is_symlink() && entry.depth() > 0;
+                let mut again =
+                    || entry.metadata().is_ok_and(|it| !entered.insert((it.dev(), it.ino())));
+                if is_link && again() {
+                    tracing::warn!(link = %entry.path().display(), "another link leads to the same folder, not followed; remove it");
+                    walk.skip_current_dir();
+                }
+                continue;
+            }
             Ok(entry) if is_candidate(entry.path()) => Found::File(entry.into_path()),
             Ok(_) => continue,
             Err(error) if error.loop_ancestor().is_some() => {
@@ -246,6 +262,25 @@ mod tests {
     fn a_list_on_a_stream_is_one_name_a_line() {
         let listed = list(vec!["-".into()], b"/no/such.fits\r\n\n/no/other.fits");
         assert_eq!(listed, ["nothing_found", "nothing_found"]);
+    }
+
+    #[test]
+    fn links_that_multiply_the_ways_to_a_file_lead_to_it_once() {
+        // Systems follow some forty links in one name, so thirty levels are within what they allow.
+        let folder = tempfile::tempdir().unwrap();
+        let level = |number: usize| folder.path().join(format!("archive/of/{number}"));
+        std::fs::create_dir_all(folder.path().join("archive/of")).unwrap();
+        std::fs::create_dir(folder.path().join("named")).unwrap();
+        for number in 0..30 {
+            std::fs::create_dir(level(number)).unwrap();
+            for name in ["one", "other"] {
+                std::os::unix::fs::symlink(level(number + 1), level(number).join(name)).unwrap();
+            }
+        }
+        std::fs::create_dir(level(30)).unwrap();
+        std::fs::write(level(30).join("a.fits"), b"x").unwrap();
+        std::os::unix::fs::symlink(level(0), folder.path().join("named/start")).unwrap();
+        assert_eq!(list(vec![folder.path().join("named")], b""), ["a.fits"]);
     }
 
     #[test]

@@ -1,9 +1,17 @@
 //! From what the user names to bytes in memory: listing, reading, inflating, hashing.
 
 mod bytes;
+mod digest;
+mod inflate;
+mod large;
 mod listing;
 mod names;
+mod unread;
 
-pub use bytes::{Digest, Limits, Reader};
+pub use bytes::{Limits, Reader, SMALL_FILE, SMALL_INFLATED};
+pub use digest::Digest;
+pub use inflate::{LARGE_WINDOW, SMALL_WINDOW};
+pub use large::LargeFiles;
 pub use listing::{Found, Listing, Pending};
 pub use names::{MAX_NAME, Names};
+pub use unread::Unread;

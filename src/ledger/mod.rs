@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use crate::catalogue::Segment;
+use crate::catalogue::{Segment, path_text};
 use crate::failpoint::crash_point;
 use crate::input::Digest;
 
@@ -92,6 +92,11 @@ const SCHEMA: &str = "
 const LOG_PAGES: i64 = 1000;
 const LOG_BYTES: i64 = 8 << 20;
 
+/// What one connection keeps of the database in memory.
+pub const CACHE_BYTES: usize = 2 << 20;
+/// The same as SQLite takes it: a negative number is one of kibibytes.
+const CACHE_KIBIBYTES: i64 = -2048;
+
 impl Ledger {
     /// Opens or creates the ledger and checks every page, note and digest in it.
     ///
@@ -103,6 +108,7 @@ impl Ledger {
             connection.busy_timeout(Duration::from_secs(10))?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "cache_size", CACHE_KIBIBYTES)?;
             connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
             connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
             connection.execute_batch(SCHEMA)?;
@@ -159,11 +165,11 @@ impl Ledger {
             // A run died: what its log holds counts, and only SQLite can read it.
             return Self::open_reader(path);
         }
-        // A URI takes some characters as its own.
-        let name = path.to_string_lossy();
-        let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        // A URI takes some characters as its own, and of a name with two slashes a host.
+        let name = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let name = path_text(&name).replace('?', "%3F").replace('#', "%23");
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-        let connection = Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)
+        let connection = Connection::open_with_flags(format!("file://{name}?immutable=1"), flags)
             .map_err(LedgerError::sqlite(path))?;
         Ok(Self { path: path.to_owned(), connection, writes: false })
     }

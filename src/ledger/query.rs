@@ -69,6 +69,28 @@ impl Ledger {
         Ok(self.state(digest, path, first)? != Done::No)
     }
 
+    /// Whether all parts of this content of this path are done, and count.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses.
+    pub fn whole(&self, digest: Digest, path: &str) -> Result<Done, LedgerError> {
+        let query = format!(
+            "SELECT sum(spectra) = max(total), {CURRENT} FROM inputs WHERE path = ?1 AND digest = ?2"
+        );
+        let (whole, current): (Option<bool>, Option<bool>) = self
+            .connection
+            .prepare_cached(&query)
+            .and_then(|mut select| {
+                select.query_row(params![path, digest.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            })
+            .map_err(self.error())?;
+        Ok(match (whole, current) {
+            (Some(true), Some(true)) => Done::Current,
+            (Some(true), Some(false)) => Done::Superseded,
+            _ => Done::No,
+        })
+    }
+
     /// Whether nothing is done yet.
     ///
     /// # Errors

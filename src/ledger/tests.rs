@@ -32,6 +32,24 @@ fn what_is_committed_is_there_after_opening_again() {
 }
 
 #[test]
+fn a_ledger_at_rest_is_read_whatever_its_name_and_nothing_is_left_beside_it() {
+    let (folder, _) = scratch();
+    let odd = folder.path().join("50% of #1?\u{e9}");
+    std::fs::create_dir(&odd).unwrap();
+    let path = odd.join("ledger.sqlite");
+    let mut ledger = Ledger::open(&path).unwrap();
+    ledger.commit(&segment(1), &[input(b"a", "a.fits", 1)]).unwrap();
+    // While the log is not folded in, as after a crash, what it holds counts.
+    assert_eq!(Ledger::open_at_rest(&path).unwrap().totals().unwrap(), (1, 1));
+    drop(ledger);
+    let reader = Ledger::open_at_rest(&path).unwrap();
+    assert_eq!(reader.totals().unwrap(), (1, 1));
+    assert_eq!(std::fs::read_dir(&odd).unwrap().count(), 1);
+    drop(reader);
+    assert_eq!(std::fs::read_dir(&odd).unwrap().count(), 1);
+}
+
+#[test]
 fn the_newest_content_of_a_path_counts() {
     let (_folder, path) = scratch();
     let mut ledger = Ledger::open(&path).unwrap();

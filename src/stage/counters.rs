@@ -1,7 +1,9 @@
 //! Running totals that all workers share.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::reject::{CODES, Code};
 
@@ -18,8 +20,67 @@ pub struct Counters {
     pub bytes_read: AtomicU64,
     /// Spectra that gave a row.
     pub rows: AtomicU64,
+    /// What went wrong and was mended.
+    pub faults: Faults,
     /// Spectra and files that gave a reject, by code number.
     rejects: [AtomicU64; 32],
+    /// What each reader holds at this moment.
+    hands: Mutex<Vec<Hand>>,
+}
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        /// Faults that a run went on after, by kind.
+        #[derive(Debug, Default)]
+        pub struct Faults {
+            $($(#[$doc])* pub $name: AtomicU64,)*
+        }
+
+        impl Faults {
+            /// The counts that are not zero, by name.
+            fn tally(&self) -> BTreeMap<&'static str, u64> {
+                let counts = [$((stringify!($name), self.$name.load(Relaxed)),)*];
+                counts.into_iter().filter(|(_, count)| *count > 0).collect()
+            }
+        }
+    };
+}
+
+faults! {
+    /// Tries to read a file beyond the first.
+    retries_read;
+    /// Tries to run a batch beyond the first.
+    retries_infer;
+    /// Tries to commit or seal beyond the first.
+    retries_write;
+    /// Times that the run waited for room on the disk.
+    pauses;
+    /// Panics that cost one spectrum and no worker.
+    panics_caught;
+}
+
+/// The file that one reader holds.
+type Hand = Arc<Mutex<Option<PathBuf>>>;
+
+/// One reader's own hand: what it holds is named when it stands still.
+#[derive(Debug)]
+pub struct InHand(Hand);
+
+/// The file is in the hand until this is dropped.
+pub struct Held(Hand);
+
+impl InHand {
+    /// Takes a file in hand.
+    pub fn hold(&self, path: &Path) -> Held {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.to_owned());
+        Held(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 /// A consistent-enough copy of [`Counters`].
@@ -33,6 +94,7 @@ pub struct Tally {
     pub rows: u64,
     pub rejects: u64,
     pub rejects_by_code: BTreeMap<&'static str, u64>,
+    pub faults: BTreeMap<&'static str, u64>,
 }
 
 impl Counters {
@@ -61,13 +123,41 @@ impl Counters {
             rows: get(&self.rows),
             rejects: rejects_by_code.values().sum(),
             rejects_by_code,
+            faults: self.faults.tally(),
         }
+    }
+
+    /// A hand for one more reader.
+    pub fn take_hand(&self) -> InHand {
+        let hand = Hand::default();
+        let mut hands = self.hands.lock().unwrap_or_else(PoisonError::into_inner);
+        // A reader that panicked has left its hand behind.
+        hands.retain(|hand| Arc::strong_count(hand) > 1);
+        hands.push(Arc::clone(&hand));
+        InHand(hand)
+    }
+
+    /// The files that readers hold at this moment.
+    pub fn files_in_hand(&self) -> Vec<PathBuf> {
+        let hands = self.hands.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = |hand: &Hand| hand.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        hands.iter().filter_map(held).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hand_holds_a_file_until_it_lets_go() {
+        let counters = Counters::default();
+        let hand = counters.take_hand();
+        let held = hand.hold(Path::new("a.fits"));
+        assert_eq!(counters.files_in_hand(), [Path::new("a.fits")]);
+        drop(held);
+        assert!(counters.files_in_hand().is_empty());
+    }
 
     #[test]
     fn every_code_has_a_counter_of_its_own() {

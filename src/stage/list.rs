@@ -20,8 +20,9 @@ pub struct FileTask {
     pub path: PathBuf,
     /// Why there is nothing to read, if the name leads nowhere.
     pub missing: Option<Reject>,
-    /// Set once the file is open, so that its spectra can be accounted for if reading it panics.
-    pub opened: Option<Arc<SourceFile>>,
+    /// What is to be sent of it, set once the file is open, so that its spectra can be accounted
+    /// for if reading it panics.
+    pub opened: Vec<Arc<SourceFile>>,
 }
 
 impl Payload for FileTask {
@@ -57,6 +58,6 @@ impl Source for List {
         Counters::count(&self.counters.files_found);
         let sequence = self.sequence;
         self.sequence += 1;
-        Ok(Next::Item(FileTask { sequence, path, missing, opened: None }))
+        Ok(Next::Item(FileTask { sequence, path, missing, opened: Vec::new() }))
     }
 }

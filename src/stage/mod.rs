@@ -1,20 +1,22 @@
 //! Thin adaptors between the science of this crate and the flow of `starmill_actors`.
 
 mod counters;
+mod desk;
 mod infer;
 mod list;
+mod persevere;
 mod prepare;
 mod read;
 mod write;
 
 pub use counters::{Counters, Tally};
+pub use desk::Desk;
 pub use infer::Infer;
 pub use list::{FileTask, List};
+pub use persevere::Persevere;
 pub use prepare::Prepare;
-pub use read::Read;
+pub use read::{PART, Promote, Read};
 pub use write::{CommitRule, Write};
-
-use std::sync::Arc;
 
 use starmill_actors::Payload;
 
@@ -49,6 +51,9 @@ impl HeapBytes for Estimate {
 /// What an identity and the file's name take, roughly: a dozen short strings.
 const IDENTITY_BYTES: usize = 1024;
 
+/// What an item takes beside its content.
+pub const ITEM_BYTES: usize = size_of::<Item<Prepared>>() + IDENTITY_BYTES;
+
 impl<T: HeapBytes + Send + 'static> Payload for Item<T> {
     fn bytes(&self) -> usize {
         let content = self.content.as_ref().map_or(0, HeapBytes::heap_bytes);
@@ -58,6 +63,5 @@ impl<T: HeapBytes + Send + 'static> Payload for Item<T> {
 
 /// What stands for an item at which a worker panicked: a reject, so that it is accounted for.
 fn poisoned<T, U>(item: &Item<T>, panic: &str) -> Item<U> {
-    let reject = Code::POISON.because(format!("a worker panicked: {panic}"));
-    Item { origin: item.origin.clone(), identity: Arc::clone(&item.identity), content: Err(reject) }
+    item.rejected(Code::POISON.because(format!("a worker panicked: {panic}")))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use starmill_actors::{Halt, Outlet, Stage};
 
 use super::poisoned;
+use crate::failpoint;
 use crate::outcome::Item;
 use crate::prep::{Prepared, Recipe};
 use crate::reject::{Code, Reject};
@@ -42,7 +43,9 @@ impl Stage for Prepare {
         out: &mut Outlet<'_, Self::Out>,
     ) -> Result<(), Halt> {
         let _span = tracing::info_span!("prepare").entered();
+        fail::fail_point!("prepare-slow");
         for item in batch {
+            failpoint::panic_on("prepare-poison", &item.origin.file.path);
             out.send(item.and_then(|spectrum| self.prepare(spectrum)))?;
         }
         Ok(())

@@ -1,41 +1,59 @@
 //! From a file's name to its spectra.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use starmill_actors::{BoxError, Halt, Outlet, Stage};
 
+use super::counters::InHand;
 use super::{Counters, FileTask};
-use crate::catalogue::path_text;
+use crate::catalogue::{StoreError, path_text};
+use crate::failpoint;
 use crate::fits::Fits;
-use crate::input::{Digest, Limits, Reader};
-use crate::ledger::Ledger;
+use crate::input::{Digest, Reader, Unread};
+use crate::ledger::{self, Ledger};
 use crate::outcome::{Identity, Item, Origin, SourceFile};
 use crate::reject::{Code, Reject};
 use crate::spectrum::Spectrum;
-use crate::survey;
+use crate::survey::{self, Layout};
+
+/// Spectra of a large table that are done or not together. It bounds what waits in the writer and
+/// what a crash can undo, and never changes, for ledgers name parts by their first spectrum.
+pub const PART: usize = 256;
 
 /// Reads, inflates and parses files; skips those that the ledger knows.
 pub struct Read {
     reader: Reader,
-    /// `None` while the ledger is empty: a first run need not ask it for every file.
-    done: Option<Ledger>,
+    known: Known,
+    promote: Promote,
     counters: Arc<Counters>,
+    in_hand: InHand,
 }
 
+/// Makes an earlier content of a path count again; see [`crate::catalogue::Store::promote`].
+pub type Promote = Arc<dyn Fn(Digest, &str) -> Result<(), StoreError> + Send + Sync>;
+
+/// What earlier runs did. `None` while the ledger is empty: a first run need not ask it for every
+/// file.
+struct Known(Option<Ledger>);
+
 impl Read {
-    /// A reader that asks the ledger at this path, if there is one to ask.
+    /// A stage around a reader that asks the ledger at this path, if there is one to ask.
     ///
     /// # Errors
     /// When the ledger cannot be opened.
     pub fn new(
-        limits: Limits,
+        reader: Reader,
         ledger: Option<&PathBuf>,
+        promote: Promote,
         counters: Arc<Counters>,
     ) -> Result<Self, BoxError> {
-        let done = ledger.map(|path| Ledger::open_reader(path)).transpose()?;
-        Ok(Self { reader: Reader::new(limits), done, counters })
+        let known = Known(ledger.map(|path| Ledger::open_reader(path)).transpose()?);
+        let in_hand = counters.take_hand();
+        Ok(Self { reader, known, promote, counters, in_hand })
     }
 
     fn read(
@@ -43,77 +61,143 @@ impl Read {
         task: &mut FileTask,
         out: &mut Outlet<'_, Item<Spectrum>>,
     ) -> Result<(), Halt> {
-        let failed = |digest: Digest| SourceFile {
+        if let Some(reject) = task.missing.clone() {
+            return Ok(out.send(failure(task, Digest::default(), reject))?);
+        }
+        let _held = self.in_hand.hold(&task.path);
+        failpoint::panic_on("read-poison", &task.path);
+        fail::fail_point!("read-slow");
+        fail::fail_point!("read-stuck");
+        let read = self.reader.read(&task.path, &mut |length| out.rest(length));
+        self.counters.faults.retries_read.fetch_add(self.reader.take_retried(), Relaxed);
+        let digest = match read {
+            Ok(digest) => digest,
+            Err(error @ Unread::NoDescriptor(_)) => return Err(error.into()),
+            Err(unread) => return Ok(out.send(failure(task, Digest::default(), unread.into()))?),
+        };
+        self.counters.bytes_read.fetch_add(self.reader.raw().len() as u64, Relaxed);
+        let text = path_text(&task.path);
+        let known = self.known.whole(digest, &text)?;
+        if known != ledger::Done::No {
+            if known == ledger::Done::Superseded {
+                // The path had another content since, and has this one again.
+                (self.promote)(digest, &text)?;
+            }
+            Counters::count(&self.counters.files_skipped);
+            tracing::debug!(file = %task.path.display(), "skipped, done before");
+            return Ok(());
+        }
+        let sent = match open(&mut self.reader, &mut |length| out.rest(length)) {
+            Ok((layout, fits)) => {
+                let total = layout.count(&fits);
+                let parts = self.known.parts_left(task, digest, &text, total)?;
+                task.opened.clone_from(&parts);
+                if total == 0 {
+                    let reject = Code::EMPTY_FILE.because("it has the layout but no spectrum");
+                    out.send(failure(task, digest, reject)).map_err(Halt::from)
+                } else {
+                    send_parts(&parts, layout, &fits, &self.counters, out)
+                }
+            }
+            // With a higher limit the next run must look again, so it is not tied to the content.
+            Err(reject) if reject.code == Code::TOO_LARGE => {
+                Ok(out.send(failure(task, Digest::default(), reject))?)
+            }
+            Err(reject) => Ok(out.send(failure(task, digest, reject))?),
+        };
+        self.reader.release();
+        sent
+    }
+}
+
+fn open<'a>(
+    reader: &'a mut Reader,
+    rest: &mut dyn FnMut(Duration),
+) -> Result<(&'static dyn Layout, Fits<'a>), Reject> {
+    let fits = Fits::parse(reader.inflate(rest)?)?;
+    Ok((survey::detect(&fits)?, fits))
+}
+
+impl Known {
+    /// Whether the whole of this content of this path is done.
+    fn whole(&self, digest: Digest, path: &str) -> Result<ledger::Done, Halt> {
+        match &self.0 {
+            Some(ledger) => Ok(ledger.whole(digest, path)?),
+            None => Ok(ledger::Done::No),
+        }
+    }
+
+    /// The parts that are to be done.
+    fn parts_left(
+        &self,
+        task: &FileTask,
+        digest: Digest,
+        path: &str,
+        total: usize,
+    ) -> Result<Vec<Arc<SourceFile>>, Halt> {
+        let mut firsts = Vec::new();
+        for first in (0..total).step_by(PART) {
+            let done = match &self.0 {
+                // A file in one part was asked for as a whole.
+                Some(ledger) if total > PART => ledger.is_done(digest, path, first)?,
+                _ => false,
+            };
+            if !done {
+                firsts.push(first);
+            }
+        }
+        let parts = firsts.len();
+        let part = |first: usize| SourceFile {
             sequence: task.sequence,
             path: task.path.clone(),
             digest,
-            first: 0,
-            spectra: 1,
-            total: 1,
+            first,
+            spectra: PART.min(total - first),
+            total,
+            parts,
         };
-        if let Some(reject) = task.missing.clone() {
-            return fail(failed(Digest::default()), reject, out);
-        }
-        let digest = match self.reader.read(&task.path) {
-            Ok(digest) => digest,
-            Err(reject) => return fail(failed(Digest::default()), reject, out),
-        };
-        self.counters.bytes_read.fetch_add(self.reader.raw().len() as u64, Relaxed);
-        if self.is_done(digest, task)? {
-            return Ok(());
-        }
-        let bytes = match self.reader.inflate() {
-            Ok(bytes) => bytes,
-            Err(reject) => return fail(failed(digest), reject, out),
-        };
-        let fits = match Fits::parse(bytes) {
-            Ok(fits) => fits,
-            Err(error) => return fail(failed(digest), error.into(), out),
-        };
-        let layout = match survey::detect(&fits) {
-            Ok(layout) => layout,
-            Err(reject) => return fail(failed(digest), reject, out),
-        };
-        let spectra = layout.count(&fits);
-        let file = Arc::new(SourceFile { spectra, total: spectra, ..failed(digest) });
-        task.opened = Some(Arc::clone(&file));
-        for index in 0..spectra {
-            let content = layout.read(&fits, index);
+        Ok(firsts.into_iter().map(|first| Arc::new(part(first))).collect())
+    }
+}
+
+fn send_parts(
+    parts: &[Arc<SourceFile>],
+    layout: &dyn Layout,
+    fits: &Fits,
+    counters: &Counters,
+    out: &mut Outlet<'_, Item<Spectrum>>,
+) -> Result<(), Halt> {
+    for file in parts {
+        for index in file.first..file.first + file.spectra {
+            // What a panic may leave broken is local to the call.
+            let content = catch_unwind(AssertUnwindSafe(|| layout.read(fits, index)))
+                .unwrap_or_else(|_| {
+                    Counters::count(&counters.faults.panics_caught);
+                    Err(Code::POISON.because("reading this spectrum panicked, see the log"))
+                });
             let identity = match &content {
                 Ok(spectrum) => Identity::of(spectrum),
                 Err(_) => Identity { survey: Some(layout.survey()), ..Identity::default() },
             };
-            let origin = Origin { file: Arc::clone(&file), index };
+            let origin = Origin { file: Arc::clone(file), index };
             out.send(Item { origin, identity: Arc::new(identity), content })?;
         }
-        Ok(())
     }
-
-    fn is_done(&self, digest: Digest, task: &FileTask) -> Result<bool, Halt> {
-        let Some(ledger) = &self.done else {
-            return Ok(false);
-        };
-        let done = ledger.is_done(digest, &path_text(&task.path), 0)?;
-        if done {
-            Counters::count(&self.counters.files_skipped);
-            tracing::debug!(file = %task.path.display(), "skipped, done before");
-        }
-        Ok(done)
-    }
+    Ok(())
 }
 
 /// A file in which no spectrum was found is one reject. If it was one before, the writer skips it
 /// like any other input that is done.
-fn fail(
-    file: SourceFile,
-    reject: Reject,
-    out: &mut Outlet<'_, Item<Spectrum>>,
-) -> Result<(), Halt> {
-    out.send(failure(file, reject))?;
-    Ok(())
-}
-
-fn failure(file: SourceFile, reject: Reject) -> Item<Spectrum> {
+fn failure(task: &FileTask, digest: Digest, reject: Reject) -> Item<Spectrum> {
+    let file = SourceFile {
+        sequence: task.sequence,
+        path: task.path.clone(),
+        digest,
+        first: 0,
+        spectra: 1,
+        total: 1,
+        parts: 1,
+    };
     Item {
         origin: Origin { file: Arc::new(file), index: 0 },
         identity: Arc::default(),
@@ -136,23 +220,93 @@ impl Stage for Read {
 
     fn salvage(task: FileTask, emitted: usize, panic: &str) -> Vec<Self::Out> {
         let reject = Code::POISON.because(format!("reading it made a worker panic: {panic}"));
-        let Some(file) = task.opened else {
-            let file = SourceFile {
-                sequence: task.sequence,
-                path: task.path,
-                digest: Digest::default(),
-                first: 0,
-                spectra: 1,
-                total: 1,
+        if task.opened.is_empty() && emitted == 0 {
+            return vec![failure(&task, Digest::default(), reject)];
+        }
+        let spectra = task.opened.iter().flat_map(|file| {
+            (file.first..file.first + file.spectra).map(move |index| (Arc::clone(file), index))
+        });
+        let left = spectra.skip(emitted).map(|(file, index)| Item {
+            origin: Origin { file, index },
+            identity: Arc::default(),
+            content: Err(reject.clone()),
+        });
+        left.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spectrum::{Arrays, Meta};
+
+    /// A table of as many spectra as `count` says, of which one makes the reader panic.
+    struct Table {
+        count: usize,
+        poison: usize,
+    }
+
+    impl Layout for Table {
+        fn name(&self) -> &'static str {
+            "test-table"
+        }
+        fn survey(&self) -> &'static str {
+            "test"
+        }
+        fn summary(&self) -> &'static str {
+            "for this test"
+        }
+        fn recognise(&self, _: &Fits) -> Result<(), String> {
+            Ok(())
+        }
+        fn count(&self, _: &Fits) -> usize {
+            self.count
+        }
+        fn read(&self, _: &Fits, index: usize) -> Result<Spectrum, Reject> {
+            assert_ne!(index, self.poison, "poison");
+            let arrays = Arrays {
+                wave: vec![1.0, 2.0],
+                flux: vec![1.0; 2],
+                ivar: vec![1.0; 2],
+                andmask: vec![0; 2],
+                ormask: vec![0; 2],
             };
-            return vec![failure(file, reject)];
-        };
-        (emitted..file.spectra)
-            .map(|index| Item {
-                origin: Origin { file: Arc::clone(&file), index },
-                identity: Arc::default(),
-                content: Err(reject.clone()),
-            })
-            .collect()
+            Spectrum::new("test", arrays, Meta::default())
+        }
+    }
+
+    fn task() -> FileTask {
+        FileTask { sequence: 3, path: "table.fits".into(), missing: None, opened: Vec::new() }
+    }
+
+    fn send(table: &Table, parts: &[Arc<SourceFile>], counters: &Counters) -> Vec<Item<Spectrum>> {
+        let mut card = format!("{:<80}", "SIMPLE  =                    T");
+        card += &format!(
+            "{:<80}{:<80}",
+            "BITPIX  =                    8", "NAXIS   =                    0"
+        );
+        let bytes = format!("{:<2880}", card + "END").into_bytes();
+        let fits = Fits::parse(&bytes).unwrap();
+        let mut out = Outlet::collecting();
+        send_parts(parts, table, &fits, counters, &mut out).unwrap();
+        out.into_items()
+    }
+
+    #[test]
+    fn a_large_table_is_done_in_parts_and_a_panic_costs_one_of_its_spectra() {
+        let counters = Counters::default();
+        let total = 2 * PART + 10;
+        let parts = Known(None).parts_left(&task(), Digest::of(b"t"), "table.fits", total).unwrap();
+        assert_eq!(parts.iter().map(|part| part.spectra).collect::<Vec<_>>(), [PART, PART, 10]);
+        let items = send(&Table { count: total, poison: PART + 1 }, &parts, &counters);
+        assert!(items.iter().map(|item| item.origin.index).eq(0..total));
+        let rejects: Vec<_> = items.iter().filter(|item| item.content.is_err()).collect();
+        assert_eq!(rejects.len(), 1);
+        assert_eq!(rejects[0].origin.index, PART + 1);
+        assert_eq!(counters.tally().faults["panics_caught"], 1);
+        // What is left of it if the worker panics after so many were sent.
+        let opened = FileTask { opened: parts, ..task() };
+        let left = <Read as Stage>::salvage(opened, PART + 5, "panic");
+        assert!(left.iter().map(|item| item.origin.index).eq(PART + 5..total));
     }
 }

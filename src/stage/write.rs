@@ -1,17 +1,14 @@
 //! From outcomes to durable segments.
 
-use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use starmill_actors::{Halt, Outlet, Stage};
 
-use super::Counters;
-use crate::catalogue::{Store, StoreError, path_text};
-use crate::input::Digest;
-use crate::ledger::Input;
+use super::{Counters, Desk, Persevere};
 use crate::outcome::{Estimate, Item, Outcome};
+use crate::reject::Reject;
 
 /// When finished spectra are committed.
 #[derive(Debug, Clone, Copy)]
@@ -26,95 +23,55 @@ pub struct CommitRule {
 /// does not flood the log.
 const LOGGED_REJECTS: u64 = 20;
 
-/// Gathers the outcomes of whole files and commits them.
+/// Gathers the outcomes of whole parts on the desk and commits them.
 pub struct Write {
-    store: Arc<Mutex<Store>>,
+    desk: Arc<Mutex<Desk>>,
     rule: CommitRule,
-    counters: Arc<Counters>,
-    /// Outcomes of files of which some are still on their way, by sequence.
-    partial: HashMap<u64, Vec<Outcome>>,
-    waiting: Vec<Outcome>,
-    inputs: Vec<Input>,
-    seen: HashSet<(String, Digest)>,
-    oldest: Option<Instant>,
+    persevere: Persevere,
 }
 
+type NoOutlet<'a> = Outlet<'a, Infallible>;
+
 impl Write {
-    /// The writer of a catalogue.
-    pub fn new(store: Arc<Mutex<Store>>, rule: CommitRule, counters: Arc<Counters>) -> Self {
-        Self {
-            store,
-            rule,
-            counters,
-            partial: HashMap::new(),
-            waiting: Vec::new(),
-            inputs: Vec::new(),
-            seen: HashSet::new(),
-            oldest: None,
-        }
+    /// The writer at a desk.
+    pub fn new(desk: Arc<Mutex<Desk>>, rule: CommitRule, persevere: Persevere) -> Self {
+        Self { desk, rule, persevere }
     }
 
-    fn store(&self) -> MutexGuard<'_, Store> {
-        // A panic while committing leaves the store as a crash would: recovery handles it.
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        // What is on the desk is whole at every place that can panic.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn gather(&mut self, outcome: &Outcome) -> Result<(), StoreError> {
-        let file = Arc::clone(&outcome.origin.file);
-        let gathered = self.partial.entry(file.sequence).or_default();
-        gathered.push(outcome.clone());
-        if gathered.len() < file.spectra {
+    fn commit_if_due(&self, desk: &mut Desk, out: &mut NoOutlet<'_>) -> Result<(), Halt> {
+        let due = desk.age() >= self.rule.age || desk.waiting() >= self.rule.spectra;
+        if due { self.commit(desk, out) } else { Ok(()) }
+    }
+
+    fn commit(&self, desk: &mut Desk, out: &mut NoOutlet<'_>) -> Result<(), Halt> {
+        if desk.waiting() == 0 {
             return Ok(());
         }
-        let outcomes = self.partial.remove(&file.sequence).unwrap_or_default();
-        let input = Input {
-            digest: file.digest,
-            path: path_text(&file.path),
-            first: file.first,
-            spectra: file.spectra,
-            total: file.total,
-        };
-        // The same file named twice in one run, or an unreadable one that was so before.
-        let known = !self.seen.insert((input.path.clone(), input.digest))
-            || self.store().ledger().is_done(input.digest, &input.path, input.first)?;
-        if known {
-            Counters::count(&self.counters.files_skipped);
-            return Ok(());
+        fail::fail_point!("commit-slow");
+        let encoded = desk.encode()?;
+        let mut rest = |length| out.rest(length);
+        self.persevere.until_done(&mut rest, || desk.commit(&encoded))?;
+        for outcome in desk.clear() {
+            self.tell(&outcome);
         }
-        self.waiting.extend(outcomes);
-        self.inputs.push(input);
-        self.oldest.get_or_insert_with(Instant::now);
         Ok(())
     }
 
-    fn commit_if_due(&mut self) -> Result<(), StoreError> {
-        let old = self.oldest.is_some_and(|since| since.elapsed() >= self.rule.age);
-        if old || self.waiting.len() >= self.rule.spectra { self.commit() } else { Ok(()) }
+    fn tell(&self, outcome: &Outcome) {
+        match &outcome.content {
+            Ok(_) => Counters::count(&self.persevere.counters.rows),
+            Err(reject) => self.log_reject(outcome, reject),
+        }
     }
 
-    fn commit(&mut self) -> Result<(), StoreError> {
-        if self.inputs.is_empty() {
-            return Ok(());
-        }
-        self.store().commit(&self.waiting, &self.inputs)?;
-        for outcome in &self.waiting {
-            match &outcome.content {
-                Ok(_) => Counters::count(&self.counters.rows),
-                Err(reject) => self.log_reject(outcome, reject),
-            }
-        }
-        let done = self.inputs.len() as u64;
-        self.counters.files_done.fetch_add(done, std::sync::atomic::Ordering::Relaxed);
-        self.waiting.clear();
-        self.inputs.clear();
-        self.seen.clear();
-        self.oldest = None;
-        Ok(())
-    }
-
-    fn log_reject(&self, outcome: &Outcome, reject: &crate::reject::Reject) {
+    fn log_reject(&self, outcome: &Outcome, reject: &Reject) {
         let entry = reject.code.entry();
-        let count = self.counters.count_reject(reject.code);
+        let count = self.persevere.counters.count_reject(reject.code);
         if count <= LOGGED_REJECTS {
             tracing::warn!(
                 file = %outcome.origin.file.path.display(),
@@ -138,29 +95,32 @@ impl Stage for Write {
     type In = Item<Estimate>;
     type Out = Infallible;
 
-    fn process(
-        &mut self,
-        batch: &mut [Self::In],
-        _: &mut Outlet<'_, Infallible>,
-    ) -> Result<(), Halt> {
+    fn process(&mut self, batch: &mut [Self::In], out: &mut NoOutlet<'_>) -> Result<(), Halt> {
         let _span = tracing::info_span!("write").entered();
-        for outcome in batch {
-            self.gather(outcome)?;
-            self.commit_if_due()?;
+        let mut desk = self.desk();
+        // After a panic a batch comes again, item by item: to gather twice changes nothing, and
+        // nothing is settled before all of it is gathered.
+        let whole: Vec<_> = batch.iter().filter_map(|outcome| desk.gather(outcome)).collect();
+        for part in whole {
+            if desk.collides(part) {
+                self.commit(&mut desk, out)?;
+            }
+            desk.settle(part)?;
+            self.commit_if_due(&mut desk, out)?;
         }
         Ok(())
     }
 
-    fn idle(&mut self, _: &mut Outlet<'_, Infallible>) -> Result<(), Halt> {
-        Ok(self.commit_if_due()?)
+    fn idle(&mut self, out: &mut NoOutlet<'_>) -> Result<(), Halt> {
+        self.commit_if_due(&mut self.desk(), out)
     }
 
-    fn finish(&mut self, _: &mut Outlet<'_, Infallible>) -> Result<(), Halt> {
-        Ok(self.commit()?)
+    fn finish(&mut self, out: &mut NoOutlet<'_>) -> Result<(), Halt> {
+        self.commit(&mut self.desk(), out)
     }
 
-    /// Outcomes go nowhere from here: a writer that panics loses what it had not committed, and the
-    /// run ends without it; the ledger makes the next run do these inputs again.
+    /// Outcomes go nowhere from here. Gathering cannot panic, and what the desk holds outlives a
+    /// commit that does; if every try panics, the run ends and the next one does these inputs.
     fn salvage(_: Self::In, _: usize, _: &str) -> Vec<Infallible> {
         Vec::new()
     }

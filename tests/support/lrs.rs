@@ -93,6 +93,21 @@ impl Lrs {
         self
     }
 
+    /// The same spectrum over so many pixels.
+    pub fn with_pixels(mut self, pixels: usize) -> Self {
+        let old = self.wave.len();
+        let nearest = |values: &[f32]| -> Vec<f32> {
+            (0..pixels).map(|pixel| values[pixel * old / pixels]).collect()
+        };
+        let (first, last) = (f64::from(self.wave[0]), f64::from(self.wave[old - 1]));
+        let step = (last - first) / (pixels - 1) as f64;
+        let wave = (0..pixels).map(|pixel| (first + step * pixel as f64) as f32).collect();
+        for values in [&mut self.flux, &mut self.ivar, &mut self.andmask, &mut self.ormask] {
+            *values = nearest(values);
+        }
+        Self { wave, ..self }
+    }
+
     /// The file's bytes.
     pub fn to_fits(&self, layout: Layout) -> Vec<u8> {
         let pixels = self.wave.len();
@@ -159,7 +174,9 @@ impl Lrs {
 
 /// Compresses with gzip.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+    // Level 0 would only store.
+    let level = libdeflater::CompressionLvl::new(1).expect("a level of libdeflate");
+    let mut compressor = libdeflater::Compressor::new(level);
     let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
     let length = compressor.gzip_compress(bytes, &mut out).expect("the buffer is large enough");
     out.truncate(length);

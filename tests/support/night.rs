@@ -22,14 +22,7 @@ impl Night {
     /// Writes `files` spectra and runs over them once, in segments of seven.
     pub fn new(files: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let input = folder.path().join("input");
-        fs::create_dir(&input).unwrap();
-        for seed in 0..files {
-            let layout = [Layout::Pilot, Layout::Image, Layout::Table][seed as usize % 3];
-            fs::write(input.join(format!("{seed:05}.fits.gz")), Lrs::star(seed).to_gzip(layout))
-                .unwrap();
-        }
-        fs::write(input.join("broken.fits"), b"no").unwrap();
+        let input = night(folder.path(), files);
         let config = folder.path().join("small.toml");
         let small = "[infer]\nbatch = 8\nmax_delay = 0.001\n[write]\nsegment_spectra = 7\n";
         fs::write(&config, small).unwrap();
@@ -87,11 +80,7 @@ impl Night {
     pub fn assert_completes(&self, out: &Path, after: &str) -> String {
         let output = self.run(out, "");
         super::assert_ended(&output, 1, &self.line());
-        for name in NAMES.into_iter().chain([MANIFEST]) {
-            let same =
-                fs::read(out.join(name)).unwrap() == fs::read(self.whole.join(name)).unwrap();
-            assert!(same, "{name} differs after {after}");
-        }
+        assert_same(out, &self.whole, after);
         let (code, said) = verify(out, &[]);
         assert_eq!(code, Some(0), "after {after}: {said}");
         String::from_utf8_lossy(&output.stderr).into_owned()
@@ -99,6 +88,37 @@ impl Night {
 
     fn line(&self) -> String {
         format!("rows={0} rejects=1 files={1}", self.files, self.files + 1)
+    }
+}
+
+/// Writes `count` gzipped spectra, layouts in turn, and one file that is none.
+pub fn night(folder: &Path, count: u32) -> PathBuf {
+    let input = folder.join("input");
+    fs::create_dir_all(&input).unwrap();
+    for seed in 0..count {
+        let layout = [Layout::Pilot, Layout::Image, Layout::Table][seed as usize % 3];
+        let path = input.join(format!("{seed:05}.fits.gz"));
+        fs::write(path, Lrs::star(seed).to_gzip(layout)).unwrap();
+    }
+    fs::write(input.join("broken.fits"), b"no").unwrap();
+    input
+}
+
+/// Writes a configuration and returns its path as an argument.
+pub fn config(folder: &Path, text: &str) -> String {
+    let path = folder.join("config.toml");
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Asserts that two catalogues publish the same bytes after something happened to one.
+#[track_caller]
+pub fn assert_same(one: &Path, other: &Path, after: &str) {
+    for name in NAMES.into_iter().chain([MANIFEST]) {
+        let read = |folder: &Path| {
+            fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+        };
+        assert!(read(one) == read(other), "{name} differs after {after}");
     }
 }
 

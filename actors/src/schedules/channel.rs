@@ -19,7 +19,7 @@ fn the_model_answers_as_crossbeam_does() {
         let mut receiving = vec![(modelled.1, real.1)];
         for number in 0..40 {
             match (any(8), sending.last(), receiving.last()) {
-                (0 | 1 | 2, Some((modelled, real)), _) if real.len() < CAPACITY => {
+                (0..=2, Some((modelled, real)), _) if real.len() < CAPACITY => {
                     assert_eq!(modelled.send(number), real.send(number));
                 }
                 (3 | 4, _, Some((modelled, real))) => {

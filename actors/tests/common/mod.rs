@@ -15,8 +15,9 @@ use starmill_actors::{
     Supervision, Width,
 };
 
-/// Longer than any toy flow takes, shorter than a patient reader of a hanging test.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// Longer than any toy flow takes, shorter than a patient reader of a hanging test. Miri needs some
+/// thousand times as long.
+const DEADLINE: Duration = Duration::from_secs(if cfg!(miri) { 1000 } else { 30 });
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Item {

@@ -1,0 +1,119 @@
+//! An upper bound on the memory of a run, computed from its configuration.
+//!
+//! What can be large is bounded where it is made: files by the limits on input, items by the
+//! queues, rows by the commit rule. This adds it up; `starmill check` prints it, and a test holds
+//! runs to it.
+
+use starmill_onnx::Runtime;
+
+use crate::catalogue::{self, ROW_BYTES};
+use crate::config::{Config, workers_or_cores};
+use crate::input::{LARGE_WINDOW, SMALL_FILE, SMALL_INFLATED, SMALL_WINDOW};
+use crate::ledger;
+use crate::pipeline;
+use crate::setup::{Ready, SetupError};
+use crate::spectrum;
+use crate::stage::PART;
+use crate::telemetry::{peak_rss_bytes, rss_bytes};
+
+/// What a process takes before its first file: measured, because it depends on the library and the
+/// model and not on the configuration.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Measured {
+    /// The program with its libraries and one session of the model that has run, bytes.
+    pub process: u64,
+    /// A further session, bytes.
+    pub session: u64,
+}
+
+impl Measured {
+    /// Opens two sessions of the model on the configured device and looks at what they take.
+    ///
+    /// # Errors
+    /// Those of [`Ready::proven_engine`].
+    pub fn of(model: &Ready, runtime: &Runtime, config: &Config) -> Result<Self, SetupError> {
+        let first = model.proven_engine(runtime, config)?;
+        let (before, process) = (rss_bytes(), peak_rss_bytes());
+        let second = model.proven_engine(runtime, config)?;
+        let session = rss_bytes().unwrap_or(0).saturating_sub(before.unwrap_or(0));
+        drop((first, second));
+        Ok(Self { process: process.unwrap_or(0), session })
+    }
+}
+
+/// The parts of the bound, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// Name and size of each part.
+    pub parts: Vec<(&'static str, u64)>,
+}
+
+/// What the allocator cannot give back, as a share of what was asked for.
+const FRAGMENTATION: f64 = 0.25;
+
+impl Bound {
+    /// The bound of a run under this configuration with a model that takes so many pixels.
+    pub fn of(config: &Config, pixels: usize, measured: Measured) -> Self {
+        let readers = workers_or_cores(config.read.workers) as u64;
+        let preparing = workers_or_cores(config.prepare.workers) as u64;
+        let inferring = workers_or_cores(config.infer.workers) as u64;
+        let sessions = measured.process + inferring.saturating_sub(1) * measured.session;
+        let reader = SMALL_FILE + SMALL_INFLATED + SMALL_WINDOW + ledger::CACHE_BYTES;
+        let large =
+            config.input.max_file_bytes + config.input.max_decompressed_bytes + LARGE_WINDOW as u64;
+        // A part is incomplete while one of its spectra is still in some worker's hands.
+        let parts = 2 * (readers + preparing + inferring) * PART as u64;
+        let rows = config.write.segment_spectra as u64 + pipeline::GATHERED_ITEMS as u64 + parts;
+        // Each outcome once as it came, once as a row of arrays, once encoded.
+        let writer = 3 * rows * ROW_BYTES as u64 + ledger::CACHE_BYTES as u64;
+        let flow = [
+            ("one large file", large),
+            ("readers", readers * (reader + spectrum::MAX_BYTES) as u64),
+            ("queues and batches", pipeline::most_bytes(config, pixels)),
+            ("writer", writer),
+        ];
+        let seal = catalogue::SEAL_BYTES + ledger::CACHE_BYTES as u64;
+        let mut parts = vec![("program, library and model", sessions)];
+        // Sealing begins when the flow has ended.
+        if flow.iter().map(|(_, bytes)| bytes).sum::<u64>() >= seal {
+            parts.extend(flow);
+        } else {
+            parts.push(("sealing", seal));
+        }
+        let asked: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of bytes is positive and far from the limits"
+        )]
+        parts.push(("what the allocator keeps", (asked as f64 * FRAGMENTATION) as u64));
+        Self { parts }
+    }
+
+    /// The sum, bytes.
+    pub fn total(&self) -> u64 {
+        self.parts.iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_counts() {
+        let base = Config::load(None).unwrap();
+        let total = |change: fn(&mut Config)| {
+            let mut config = base.clone();
+            config.read.workers = 4;
+            change(&mut config);
+            Bound::of(&config, 5_000, Measured::default()).total()
+        };
+        let before = total(|_| ());
+        assert!(total(|config| config.read.workers = 5) > before);
+        assert!(total(|config| config.input.max_decompressed_bytes *= 2) > before);
+        assert!(total(|config| config.read.queue_bytes *= 2) > before);
+        assert!(total(|config| config.write.segment_spectra *= 100) > before);
+        assert!(total(|config| config.infer.batch *= 2) > before);
+    }
+}
