@@ -27,6 +27,7 @@ pub mod input;
 pub mod interrupt;
 pub mod ledger;
 pub mod memory;
+pub mod night;
 pub mod outcome;
 pub mod pipeline;
 pub mod plot;

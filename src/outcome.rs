@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::input::Digest;
+use crate::night::Night;
 use crate::quality::Quality;
 use crate::reject::Reject;
 use crate::spectrum::Meta;
@@ -25,6 +27,10 @@ pub struct SourceFile {
     pub total: usize,
     /// How many of its parts this run does.
     pub parts: usize,
+    /// The night whose catalogue it belongs to; `None` in a run with one catalogue.
+    pub night: Option<Night>,
+    /// When it appeared in an inbox.
+    pub arrived: Option<SystemTime>,
 }
 
 /// Where a spectrum comes from.

@@ -34,6 +34,8 @@ pub(super) fn outcomes(
         spectra,
         total,
         parts: 1,
+        night: None,
+        arrived: None,
     });
     let outcome = |index: usize| Outcome {
         origin: Origin { file: Arc::clone(&file), index },

@@ -266,6 +266,8 @@ fn outcomes(ready: &Ready, files: &[PathBuf], limits: Limits) -> anyhow::Result<
             spectra: 1,
             total: 1,
             parts: 1,
+            night: None,
+            arrived: None,
         };
         let identity = Identity::of(spectrum);
         let content = ready

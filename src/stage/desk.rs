@@ -195,7 +195,17 @@ mod tests {
 
     fn part(sequence: u64, path: &str, content: &[u8], first: usize) -> Arc<SourceFile> {
         let (path, digest) = (path.into(), Digest::of(content));
-        Arc::new(SourceFile { sequence, path, digest, first, spectra: 2, total: 4, parts: 2 })
+        Arc::new(SourceFile {
+            sequence,
+            path,
+            digest,
+            first,
+            spectra: 2,
+            total: 4,
+            parts: 2,
+            night: None,
+            arrived: None,
+        })
     }
 
     fn outcome(file: &Arc<SourceFile>, index: usize) -> Outcome {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use starmill_actors::{BoxError, Next, Payload, Source};
 
@@ -23,6 +23,8 @@ pub struct FileTask {
     /// What is to be sent of it, set once the file is open, so that its spectra can be accounted
     /// for if reading it panics.
     pub opened: Vec<Arc<SourceFile>>,
+    /// When it appeared in an inbox.
+    pub arrived: Option<SystemTime>,
 }
 
 impl Payload for FileTask {
@@ -58,6 +60,6 @@ impl Source for List {
         Counters::count(&self.counters.files_found);
         let sequence = self.sequence;
         self.sequence += 1;
-        Ok(Next::Item(FileTask { sequence, path, missing, opened: Vec::new() }))
+        Ok(Next::Item(FileTask { sequence, path, missing, opened: Vec::new(), arrived: None }))
     }
 }

@@ -155,6 +155,8 @@ impl Known {
             spectra: PART.min(total - first),
             total,
             parts,
+            night: None,
+            arrived: task.arrived,
         };
         Ok(firsts.into_iter().map(|first| Arc::new(part(first))).collect())
     }
@@ -197,6 +199,8 @@ fn failure(task: &FileTask, digest: Digest, reject: Reject) -> Item<Spectrum> {
         spectra: 1,
         total: 1,
         parts: 1,
+        night: None,
+        arrived: task.arrived,
     };
     Item {
         origin: Origin { file: Arc::new(file), index: 0 },
@@ -276,7 +280,13 @@ mod tests {
     }
 
     fn task() -> FileTask {
-        FileTask { sequence: 3, path: "table.fits".into(), missing: None, opened: Vec::new() }
+        FileTask {
+            sequence: 3,
+            path: "table.fits".into(),
+            missing: None,
+            opened: Vec::new(),
+            arrived: None,
+        }
     }
 
     fn send(table: &Table, parts: &[Arc<SourceFile>], counters: &Counters) -> Vec<Item<Spectrum>> {
