@@ -9,7 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 packages=(gcc libc6-dev pkg-config libcfitsio-dev python3 python3-pip python3-venv)
 case "${1:-}" in
   '') ;;
-  --test) packages+=(fitsverify mandoc shellcheck) ;;
+  --test) packages+=(fitsverify g++ mandoc shellcheck) ;;
   *) die "unknown option $1; ops/setup.sh takes --test or nothing" ;;
 esac
 
@@ -19,6 +19,7 @@ is_installed() { dpkg-query --show --showformat='${Status}' "$1" 2>/dev/null | g
 is_provided() {
   case $1 in
     gcc | libc6-dev) command -v cc >/dev/null ;;
+    g++) command -v c++ >/dev/null ;;
     pkg-config) command -v pkg-config >/dev/null ;;
     libcfitsio-dev) pkg-config --exists cfitsio 2>/dev/null ;;
     python3) command -v python3 >/dev/null ;;

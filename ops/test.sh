@@ -35,13 +35,14 @@ advisories() {
   fi
 }
 
+# With the places at which tests make the program die, hang or fail; release builds refuse them.
 rust_tests() {
   if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace --locked --no-fail-fast
+    cargo nextest run --workspace --features failpoints --locked --no-fail-fast
     # nextest runs no examples in documentation.
-    cargo test --workspace --locked --doc --quiet
+    cargo test --workspace --features failpoints --locked --doc --quiet
   else
-    cargo test --workspace --locked --quiet
+    cargo test --workspace --features failpoints --locked --quiet
   fi
 }
 
@@ -80,9 +81,10 @@ step "ruff format" ruff format --check --quiet .
 step "shellcheck" shell_scripts
 step "licences and sources" licences_and_sources
 step "advisories" advisories
-step "clippy" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+step "clippy" cargo clippy --workspace --all-targets --features failpoints --locked --quiet -- -D warnings
 step "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 step "Rust tests" rust_tests
 step "schedules of the flow" schedules
+step "fuzzing" ops/fuzz.sh --seconds 5
 step "Python tests" python_tests
 say "all checks passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"

@@ -60,12 +60,17 @@ impl Inflater {
             self.inflated.resize(size, 0);
             inflate_gzip(&mut self.gzip, raw, &mut self.inflated)?;
             Ok(Done::Inflated)
-        } else if raw.starts_with(&ZSTD) {
+        } else if is_zstd(raw) {
             inflate_zstd(raw, limit, turn, &mut self.inflated)
         } else {
             Ok(Done::AsItIs)
         }
     }
+}
+
+/// Whether the bytes begin with a zstd frame, or with one that a decoder skips.
+fn is_zstd(raw: &[u8]) -> bool {
+    raw.starts_with(&ZSTD) || matches!(raw, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
 
 fn too_large(limit: u64) -> Reject {
@@ -192,6 +197,9 @@ mod tests {
         let bytes: Vec<u8> = (0..50_000u32).map(|n| n.to_le_bytes()[0]).collect();
         assert_eq!(inflate(bytes.clone(), LIMIT).unwrap(), bytes);
         assert_eq!(inflate(gzip(&bytes), LIMIT).unwrap(), bytes);
+        let frame = zstd::encode_all(&bytes[..], 3).unwrap();
+        let skipped = [&[0x51, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3][..], &frame].concat();
+        assert_eq!(inflate(skipped, LIMIT).unwrap(), bytes);
         assert_eq!(inflate(zstd::encode_all(&bytes[..], 3).unwrap(), LIMIT).unwrap(), bytes);
     }
 
