@@ -31,7 +31,8 @@ pub enum Command {
     /// Process spectra into a catalogue.
     ///
     /// Running again with the same --out does what is left and skips what is done. Exit codes:
-    /// 0 every spectrum gave a row, 1 finished with rejects, 2 could not run, 78 bad configuration.
+    /// 0 every spectrum gave a row, or a stop was asked for, 1 finished with rejects, 2 could not
+    /// run, 78 bad configuration.
     Run(RunArgs),
     /// Check configuration, library, models and device, and say what is wrong.
     Check(DeviceArgs),
