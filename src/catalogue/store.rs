@@ -69,7 +69,7 @@ pub struct Store {
 
 impl Store {
     /// Opens or creates the catalogue in `folder` for a model, and recovers from a crash or from
-    /// damage; [`super::STEPS`] says how.
+    /// damage; [`super::protocol::STEPS`] says how.
     ///
     /// # Errors
     /// [`StoreError`] when the folder is in use, belongs to another model, or cannot be written.
