@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::catalogue::hex;
 use crate::input::Limits;
+use crate::watch::{Inbox, WatchSettings};
 
 /// The built-in defaults as text.
 pub const DEFAULT: &str = include_str!("../config/default.toml");
@@ -59,6 +60,8 @@ pub struct Config {
     pub write: Write,
     pub supervision: Supervision,
     pub log: Log,
+    pub watch: Watch,
+    pub inbox: Vec<Inbox>,
 }
 
 macro_rules! section {
@@ -85,6 +88,10 @@ section! { Supervision {
     max_restarts: u32, restart_window: f64, stall_limit: f64, drain_limit: f64, beat: f64,
 } }
 section! { Log { format: LogFormat, level: String } }
+section! { Watch { settle: f64, give_up: f64, rescan: f64, inotify: bool, waiting: usize } }
+
+/// Inboxes that are watched: each has a thread.
+const MAX_INBOXES: usize = 16;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
@@ -163,7 +170,49 @@ impl Config {
         seconds("supervision.drain_limit", self.supervision.drain_limit)?;
         seconds("supervision.restart_window", self.supervision.restart_window)?;
         seconds("supervision.stall_limit", self.supervision.stall_limit)?;
-        seconds("supervision.beat", self.supervision.beat)
+        seconds("supervision.beat", self.supervision.beat)?;
+        natural("watch.waiting", self.watch.waiting, 1 << 20)?;
+        seconds("watch.settle", self.watch.settle)?;
+        seconds("watch.give_up", self.watch.give_up)?;
+        seconds("watch.rescan", self.watch.rescan)?;
+        self.validate_inboxes()
+    }
+
+    fn validate_inboxes(&self) -> Result<(), ConfigError> {
+        let refuse = |key, value: &str, needs| {
+            Err(ConfigError::Value { key, value: format!("{value:?}"), needs })
+        };
+        if self.inbox.len() > MAX_INBOXES {
+            let needs = "at most 16 are watched, each by a thread of its own";
+            return refuse("inbox", &format!("{} of them", self.inbox.len()), needs);
+        }
+        for (number, inbox) in self.inbox.iter().enumerate() {
+            let is_taken = self.inbox[..number].iter().any(|other| other.name == inbox.name);
+            if inbox.name.is_empty() || is_taken {
+                return refuse("inbox.name", &inbox.name, "each inbox needs a name of its own");
+            }
+            if inbox.folder.as_os_str().is_empty() {
+                return refuse(
+                    "inbox.folder",
+                    "",
+                    "the folder in which its files appear is needed",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// How the inboxes are watched.
+    pub fn watch_settings(&self) -> WatchSettings {
+        let Watch { settle, give_up, rescan, inotify, waiting } = self.watch;
+        WatchSettings {
+            inboxes: self.inbox.clone(),
+            settle: seconds(settle),
+            give_up: seconds(give_up),
+            rescan: seconds(rescan),
+            inotify,
+            waiting,
+        }
     }
 
     /// SHA-256 of all keys in effect, whatever file and order they came from.
@@ -243,7 +292,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused_by_name() {
-        let check = |text, says: &str| {
+        let check = |text: &str, says: &str| {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(says), "{error:?} should say {says:?}");
         };
@@ -255,5 +304,21 @@ mod tests {
         check("[log]\nformat = \"xml\"\n", "xml");
         check("[read]\nworkers = 100000\n", "read.workers");
         check("not toml", "test.toml");
+        check("[watch]\nwaiting = 0\n", "watch.waiting");
+        let inbox = "[[inbox]]\nname = \"live\"\nfolder = \"/in\"\npriority = \"live\"\n";
+        check(&format!("{inbox}{inbox}"), "inbox.name");
+        check(&inbox.replace("/in", ""), "inbox.folder");
+        check(&inbox.replace("\"live\"\n", "\"soon\"\n"), "catch-up");
+        check(&inbox.repeat(17), "16");
+    }
+
+    #[test]
+    fn inboxes_are_part_of_the_configuration_and_of_its_digest() {
+        let inbox = "[[inbox]]\nname = \"old\"\nfolder = \"/in\"\npriority = \"catch-up\"\n";
+        let config = parse(inbox).unwrap();
+        assert_eq!(config.watch_settings().inboxes[0].priority, crate::watch::Priority::CatchUp);
+        assert_ne!(config.sha256(), parse("").unwrap().sha256());
+        // A table that could not be written would have the digest of no text.
+        assert!(!toml::to_string(&config).unwrap().is_empty());
     }
 }

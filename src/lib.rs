@@ -11,6 +11,8 @@
 //! 7. [`catalogue`]: rows and rejects, committed in segments and sealed in two formats.
 //! 8. [`ledger`]: which inputs are done.
 //!
+//! [`watch`] finds the files of a night as they appear, where no command line names them.
+//!
 //! [`stage`] adapts these to the flow of `starmill_actors`, and [`pipeline`] joins them.
 
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::float_cmp))]
@@ -39,3 +41,4 @@ pub mod spectrum;
 pub mod stage;
 pub mod survey;
 pub mod telemetry;
+pub mod watch;

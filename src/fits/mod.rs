@@ -6,9 +6,11 @@
 //! writes our catalogues, but untrusted bytes do not reach it. The format: FITS Standard 4.0,
 //! <https://fits.gsfc.nasa.gov/fits_standard.html>.
 
+mod extent;
 mod header;
 mod table;
 
+pub use extent::is_whole;
 pub use header::{Header, Value};
 pub use table::{Column, Table};
 

@@ -210,7 +210,8 @@ fn list_directory(directory: &Path, emit: &mut Portions) -> bool {
     any || emit.emit(missing(directory, "the directory holds no .fits, .fits.gz or .fits.zst file"))
 }
 
-fn is_candidate(path: &Path) -> bool {
+/// Whether a name has one of the endings that a directory is searched for.
+pub(crate) fn is_candidate(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     ENDINGS.iter().any(|ending| name.ends_with(ending))
 }

@@ -12,6 +12,7 @@ pub use bytes::{Limits, Reader, SMALL_FILE, SMALL_INFLATED};
 pub use digest::Digest;
 pub use inflate::{LARGE_WINDOW, SMALL_WINDOW};
 pub use large::LargeFiles;
+pub(crate) use listing::is_candidate;
 pub use listing::{Found, Listing, Pending};
 pub use names::{MAX_NAME, Names};
 pub use unread::Unread;
