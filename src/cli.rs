@@ -34,6 +34,12 @@ pub enum Command {
     /// 0 every spectrum gave a row, or a stop was asked for, 1 finished with rejects, 2 could not
     /// run, 78 bad configuration.
     Run(RunArgs),
+    /// Process spectra as they arrive, with a catalogue for each night, until told to stop.
+    ///
+    /// Meant for systemd: see `systemctl cat starmill`. SIGTERM ends it in order, SIGHUP loads
+    /// configuration and model anew. Exit codes: 0 stopped when asked to, 2 could not go on,
+    /// 78 bad configuration.
+    Serve,
     /// Check configuration, library, models and device, and say what is wrong.
     Check(DeviceArgs),
     /// Show the models.

@@ -1,6 +1,8 @@
 //! What the user chooses. Keys, defaults and reasons stand in `config/default.toml`, which is built
 //! in; a file of the user's own overlays it.
 
+mod validate;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -62,6 +64,8 @@ pub struct Config {
     pub log: Log,
     pub watch: Watch,
     pub inbox: Vec<Inbox>,
+    pub serve: Serve,
+    pub night: NightRule,
 }
 
 macro_rules! section {
@@ -86,6 +90,13 @@ section! { Infer {
 section! { Write { segment_spectra: usize, segment_age: f64, retries: usize, pause: f64 } }
 section! { Supervision {
     max_restarts: u32, restart_window: f64, stall_limit: f64, drain_limit: f64, beat: f64,
+} }
+section! { Serve {
+    model: String, folder: PathBuf, inbox: PathBuf, open_nights: usize, commit_age: f64, progress_limit: f64,
+    start_limit: f64,
+} }
+section! { NightRule {
+    longitude: f64, quiet: f64, deadline: f64, complete_marker: String,
 } }
 section! { Log { format: LogFormat, level: String } }
 section! { Watch { settle: f64, give_up: f64, rescan: f64, inotify: bool, waiting: usize } }
@@ -127,79 +138,6 @@ impl Config {
         let config: Self = table.try_into().map_err(invalid)?;
         config.validate()?;
         Ok(config)
-    }
-
-    /// Checks what types cannot express.
-    fn validate(&self) -> Result<(), ConfigError> {
-        let natural = |key, value: usize, most: usize| match value {
-            0 => Err(ConfigError::Value { key, value: "0".into(), needs: "at least 1 is needed" }),
-            value if value > most => Err(ConfigError::Value {
-                key,
-                value: value.to_string(),
-                needs: "that is too large",
-            }),
-            _ => Ok(()),
-        };
-        let seconds = |key, value: f64| match value {
-            value if value > 0.0 && value <= 1e6 => Ok(()),
-            _ => Err(ConfigError::Value {
-                key,
-                value: value.to_string(),
-                needs: "a number of seconds above 0 and up to 1e6 is needed",
-            }),
-        };
-        natural("list.queue_items", self.list.queue_items, 1 << 20)?;
-        natural("read.queue_items", self.read.queue_items, 1 << 20)?;
-        natural("prepare.queue_items", self.prepare.queue_items, 1 << 20)?;
-        natural("infer.queue_items", self.infer.queue_items, 1 << 20)?;
-        natural("infer.batch", self.infer.batch, 65536)?;
-        natural("infer.threads", self.infer.threads, 1024)?;
-        natural("input.retries", self.input.retries.max(1), 100)?;
-        natural("write.retries", self.write.retries.max(1), 100)?;
-        natural("write.segment_spectra", self.write.segment_spectra, 1 << 20)?;
-        for (key, workers) in [
-            ("read.workers", self.read.workers),
-            ("prepare.workers", self.prepare.workers),
-            ("infer.workers", self.infer.workers),
-        ] {
-            natural(key, workers.max(1), 1024)?;
-        }
-        seconds("infer.max_delay", self.infer.max_delay)?;
-        seconds("write.segment_age", self.write.segment_age)?;
-        seconds("write.pause", self.write.pause)?;
-        seconds("supervision.drain_limit", self.supervision.drain_limit)?;
-        seconds("supervision.restart_window", self.supervision.restart_window)?;
-        seconds("supervision.stall_limit", self.supervision.stall_limit)?;
-        seconds("supervision.beat", self.supervision.beat)?;
-        natural("watch.waiting", self.watch.waiting, 1 << 20)?;
-        seconds("watch.settle", self.watch.settle)?;
-        seconds("watch.give_up", self.watch.give_up)?;
-        seconds("watch.rescan", self.watch.rescan)?;
-        self.validate_inboxes()
-    }
-
-    fn validate_inboxes(&self) -> Result<(), ConfigError> {
-        let refuse = |key, value: &str, needs| {
-            Err(ConfigError::Value { key, value: format!("{value:?}"), needs })
-        };
-        if self.inbox.len() > MAX_INBOXES {
-            let needs = "at most 16 are watched, each by a thread of its own";
-            return refuse("inbox", &format!("{} of them", self.inbox.len()), needs);
-        }
-        for (number, inbox) in self.inbox.iter().enumerate() {
-            let is_taken = self.inbox[..number].iter().any(|other| other.name == inbox.name);
-            if inbox.name.is_empty() || is_taken {
-                return refuse("inbox.name", &inbox.name, "each inbox needs a name of its own");
-            }
-            if inbox.folder.as_os_str().is_empty() {
-                return refuse(
-                    "inbox.folder",
-                    "",
-                    "the folder in which its files appear is needed",
-                );
-            }
-        }
-        Ok(())
     }
 
     /// How the inboxes are watched.

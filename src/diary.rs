@@ -1,14 +1,14 @@
 //! What each run adds to the history of its catalogue: one line when it begins, one when it ends.
 //! A beginning without an end is a crash, or a run that failed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
 use crate::catalogue::{Recovered, history};
 use crate::config::{Config, workers_or_cores};
-use crate::pipeline::{Job, Sealed};
+use crate::pipeline::Sealed;
 use crate::stage::Tally;
 
 /// The two lines of one run.
@@ -19,8 +19,8 @@ pub(crate) struct Diary {
 
 impl Diary {
     /// Writes the first line: who, with what, and what opening the catalogue had to mend.
-    pub(crate) fn begin(config: &Config, job: &Job, recovered: &Recovered) -> Self {
-        let diary = Self { folder: job.out.clone(), began: history::utc(SystemTime::now()) };
+    pub(crate) fn begin(config: &Config, out: &Path, model: &str, recovered: &Recovered) -> Self {
+        let diary = Self { folder: out.to_owned(), began: history::utc(SystemTime::now()) };
         let seconds = recovered.took.as_secs_f64();
         if recovered.ledger.is_some() || recovered.orphans + recovered.segments_forgotten > 0 {
             tracing::info!(
@@ -38,7 +38,7 @@ impl Diary {
             "version": env!("CARGO_PKG_VERSION"),
             "host": history::host(),
             "process": std::process::id(),
-            "model": job.model.id_with_hash(),
+            "model": model,
             "config_sha256": config.sha256(),
             "workers": {
                 "read": workers_or_cores(config.read.workers),

@@ -36,6 +36,7 @@ pub mod plot;
 pub mod prep;
 pub mod quality;
 pub mod reject;
+pub mod serve;
 pub mod setup;
 pub mod spectrum;
 pub mod stage;

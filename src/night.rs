@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
 /// A night at one observatory. Ordered by date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +32,20 @@ impl Night {
     /// The night whose evening has this date, as in `2026-11-21`.
     pub fn of_date(text: &str) -> Option<Self> {
         text.parse().ok().map(Self)
+    }
+
+    /// The night of an observation that began or was half done at this UTC, as FITS headers write
+    /// it: `2017-11-11T21:23:44.48`.
+    pub fn of_date_obs(text: &str, longitude: f64) -> Option<Self> {
+        let moment = text.trim().trim_end_matches('Z').parse::<NaiveDateTime>().ok()?;
+        Some(Self::of(moment.and_utc(), longitude))
+    }
+
+    /// The night that ends in the morning of a local modified Julian day, as LAMOST counts them:
+    /// 55859 is that of 2011-10-24.
+    pub fn of_lmjd(lmjd: i32) -> Option<Self> {
+        let epoch = NaiveDate::from_ymd_opt(1858, 11, 17)?;
+        epoch.checked_add_signed(TimeDelta::days(i64::from(lmjd) - 1)).map(Self)
     }
 
     /// The local noon at which it begins.
@@ -75,6 +89,16 @@ mod tests {
         // La Palma is 1.19 h behind, Mauna Kea 10.36 h.
         assert_eq!(night("2026-01-01T02:00:00Z", -17.88), "2025-12-31");
         assert_eq!(night("2026-01-01T08:00:00Z", -155.47), "2025-12-31");
+    }
+
+    #[test]
+    fn headers_name_it_in_two_ways() {
+        let evening = Night::of_date("2017-11-11");
+        assert_eq!(Night::of_date_obs("2017-11-11T21:23:44.48", 117.575), evening);
+        assert_eq!(Night::of_date_obs(" 2017-11-11T21:23:44Z ", 117.575), evening);
+        assert_eq!(Night::of_date_obs("last night", 117.575), None);
+        assert_eq!(Night::of_lmjd(58069), evening);
+        assert_eq!(Night::of_lmjd(i32::MAX), None);
     }
 
     #[test]

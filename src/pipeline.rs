@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use starmill_actors::{Batching, Ending, Flow, Monitor, Queue, Snapshot, Supervision, Width};
+use starmill_actors::{
+    Batching, Ending, Flow, Monitor, Queue, Snapshot, Source, Supervision, Width,
+};
 use starmill_onnx::Runtime;
 
 use crate::catalogue::{CatalogueError, Counts, Made, Store, StoreError};
@@ -17,8 +19,8 @@ use crate::interrupt::Interrupt;
 use crate::setup::{Ready, load_runtime};
 use crate::spectrum;
 use crate::stage::{
-    CommitRule, Counters, Desk, ITEM_BYTES, Infer, List, Persevere, Prepare, Promote, Read, Tally,
-    Write,
+    CommitRule, Counters, FileTask, ITEM_BYTES, Infer, List, NightOf, OpenCatalogue, Opened,
+    Persevere, Prepare, Promote, Rack, Read, Tally, Witness, Write,
 };
 
 /// What a run is asked to do.
@@ -87,18 +89,28 @@ pub fn run(
         interrupt: interrupt.clone(),
         counters: Arc::clone(&counters),
     };
-    let store = persevere.until_done(&mut std::thread::sleep, || {
-        Store::open(&job.out, &job.model.id_with_hash(), job.model.schema())
-    })?;
+    let mut rack = Rack::new(1, Arc::clone(&counters), one_catalogue(&job));
+    persevere.until_done(&mut std::thread::sleep, || rack.desk(None).map(|_| ()))?;
+    let store = &rack.desk(None)?.store;
     let ledger = (!store.ledger().is_empty()?).then(|| store.ledger_path());
-    let diary = Diary::begin(config, &job, store.recovered());
-    let desk = Arc::new(Mutex::new(Desk::new(store, Arc::clone(&counters))));
+    let diary = Diary::begin(config, &job.out, &job.model.id_with_hash(), store.recovered());
+    let rack = Arc::new(Mutex::new(rack));
     tracing::info!(model = job.model.id(), provider, out = %job.out.display(), "run begins");
 
     let listing = Listing::start(job.paths, std::io::BufReader::new(std::io::stdin()))?;
     let model = &job.model;
-    let plan = Plan { config, model, runtime, ledger, desk: &desk, persevere: &persevere };
-    let flow = plan.build(listing);
+    let plan = Plan {
+        config,
+        model,
+        runtime,
+        known: Known { ledger, promote: promoter(Arc::clone(&rack)) },
+        night_of: None,
+        commit_age: seconds(config.write.segment_age),
+        rack: &rack,
+        persevere: &persevere,
+        witness: Arc::new(()),
+    };
+    let flow = plan.build(List::new(listing, Arc::clone(&counters)));
     interrupt.stops(flow.stopper());
     observe(flow.monitor(), Arc::clone(&counters));
     let report = flow.run(supervision(config));
@@ -109,8 +121,10 @@ pub fn run(
     let sealed = match end {
         End::Abandoned => None,
         End::Drained | End::Stopped => {
-            let desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-            seal(config, &desk.store, &made, &persevere)?
+            let mut rack = rack.lock().unwrap_or_else(PoisonError::into_inner);
+            let limit = seconds(config.supervision.drain_limit);
+            let give_up = || interrupt.is_overdue(limit);
+            seal(&rack.desk(None)?.store, &made, &persevere, &give_up)?
         }
     };
     if end == End::Drained && tally.files_found != accounted {
@@ -128,13 +142,14 @@ pub fn run(
 
 /// How a flow ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     Drained,
     Stopped,
     Abandoned,
 }
 
-fn end_of(ending: Ending, counters: &Counters) -> anyhow::Result<End> {
+/// How a flow ended, if it did not fail.
+pub(crate) fn end_of(ending: Ending, counters: &Counters) -> anyhow::Result<End> {
     match ending {
         Ending::Drained => Ok(End::Drained),
         Ending::Stopped => Ok(End::Stopped),
@@ -159,18 +174,19 @@ fn end_of(ending: Ending, counters: &Counters) -> anyhow::Result<End> {
     }
 }
 
-/// Seals the catalogue, unless a stop request has been waiting for too long.
-fn seal(
-    config: &Config,
+/// Seals a catalogue, unless told to give up before it is published: then there is none.
+///
+/// # Errors
+/// Those of the last try.
+pub(crate) fn seal(
     store: &Store,
     made: &Made,
     persevere: &Persevere,
-) -> anyhow::Result<Option<Sealed>> {
+    give_up: &dyn Fn() -> bool,
+) -> Result<Option<Sealed>, StoreError> {
     fail::fail_point!("seal-slow");
-    let limit = seconds(config.supervision.drain_limit);
-    let give_up = || persevere.interrupt.is_overdue(limit);
     let sealed = persevere.until_done(&mut std::thread::sleep, || {
-        let counts = store.seal(made, &give_up)?;
+        let counts = store.seal(made, give_up)?;
         let (files, _) = store.ledger().totals()?;
         Ok(Sealed { counts, files })
     });
@@ -184,7 +200,7 @@ fn seal(
 }
 
 /// The settings that can change a catalogue's bytes.
-fn settings(config: &Config) -> BTreeMap<String, String> {
+pub(crate) fn settings(config: &Config) -> BTreeMap<String, String> {
     let settings = [
         ("input.max_file_bytes", config.input.max_file_bytes.to_string()),
         ("input.max_decompressed_bytes", config.input.max_decompressed_bytes.to_string()),
@@ -195,26 +211,40 @@ fn settings(config: &Config) -> BTreeMap<String, String> {
 }
 
 /// All that the stages are made from.
-struct Plan<'a> {
-    config: &'a Config,
-    model: &'a Ready,
-    runtime: &'static Runtime,
-    ledger: Option<PathBuf>,
-    desk: &'a Arc<Mutex<Desk>>,
-    persevere: &'a Persevere,
+pub(crate) struct Plan<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) model: &'a Ready,
+    pub(crate) runtime: &'static Runtime,
+    pub(crate) known: Known,
+    pub(crate) night_of: Option<NightOf>,
+    pub(crate) commit_age: Duration,
+    pub(crate) rack: &'a Arc<Mutex<Rack>>,
+    pub(crate) persevere: &'a Persevere,
+    pub(crate) witness: Arc<dyn Witness>,
+}
+
+/// How readers skip what is done, where there is one catalogue. The writer asks in any case.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) ledger: Option<PathBuf>,
+    pub(crate) promote: Promote,
 }
 
 impl Plan<'_> {
-    fn build(self, listing: Listing) -> Flow<std::convert::Infallible> {
-        let Plan { config, model, runtime, ledger, desk, persevere } = self;
+    pub(crate) fn build(
+        self,
+        source: impl Source<Out = FileTask>,
+    ) -> Flow<std::convert::Infallible> {
+        let Plan { config, model, runtime, rack, persevere, .. } = self;
+        let Plan { known, night_of, commit_age, witness, .. } = self;
         let counters = &persevere.counters;
         let read = {
             let (limits, retries) = (config.limits(), config.input.retries);
             let (counters, large) = (Arc::clone(counters), LargeFiles::default());
-            let promote = promoter(Arc::clone(desk));
             move || {
                 let reader = Reader::new(limits).retrying(retries).sharing(large.clone());
-                Read::new(reader, ledger.as_ref(), Arc::clone(&promote), Arc::clone(&counters))
+                let Known { ledger, promote } = known.clone();
+                Read::new(reader, ledger.as_ref(), promote, night_of.clone(), Arc::clone(&counters))
             }
         };
         let prepare = {
@@ -227,14 +257,14 @@ impl Plan<'_> {
             move || Ok(Infer::new(model.engine(runtime, &config)?, &model, Arc::clone(&counters)))
         };
         let write = {
-            let (desk, persevere) = (Arc::clone(desk), persevere.clone());
-            let rule = CommitRule {
-                spectra: config.write.segment_spectra,
-                age: seconds(config.write.segment_age),
-            };
-            move || Ok(Write::new(Arc::clone(&desk), rule, persevere.clone()))
+            let (rack, persevere) = (Arc::clone(rack), persevere.clone());
+            let rule = CommitRule { spectra: config.write.segment_spectra, age: commit_age };
+            move || {
+                let (rack, witness) = (Arc::clone(&rack), Arc::clone(&witness));
+                Ok(Write::new(rack, rule, persevere.clone(), witness))
+            }
         };
-        Flow::from("list", List::new(listing, Arc::clone(counters)), queue(&config.list))
+        Flow::from("list", source, queue(&config.list))
             .stage("read", width(&config.read), read)
             .stage("prepare", Width { batching: GATHERED, ..width(&config.prepare) }, prepare)
             .stage("infer", infer_width(config), infer)
@@ -242,10 +272,19 @@ impl Plan<'_> {
     }
 }
 
-fn promoter(desk: Arc<Mutex<Desk>>) -> Promote {
+/// The catalogue of a run: it has no nights.
+fn one_catalogue(job: &Job) -> OpenCatalogue {
+    let (out, id, schema) = (job.out.clone(), job.model.id_with_hash(), job.model.schema());
+    Box::new(move |_| {
+        let store = Store::open(&out, &id, schema.clone())?;
+        Ok(Opened { store, earlier: Vec::new() })
+    })
+}
+
+fn promoter(rack: Arc<Mutex<Rack>>) -> Promote {
     Arc::new(move |digest, path| {
-        let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-        desk.store.promote(digest, path)
+        let mut rack = rack.lock().unwrap_or_else(PoisonError::into_inner);
+        rack.desk(None)?.store.promote(digest, path)
     })
 }
 
@@ -299,7 +338,7 @@ fn infer_width(config: &Config) -> Width {
     }
 }
 
-fn supervision(config: &Config) -> Supervision {
+pub(crate) fn supervision(config: &Config) -> Supervision {
     let supervision = &config.supervision;
     Supervision {
         max_restarts: supervision.max_restarts,

@@ -45,7 +45,7 @@ pub(super) fn remove(path: &Path) -> Result<(), CatalogueError> {
 }
 
 /// Replaces a small file at once: after a crash there is the old content or the new one.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CatalogueError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CatalogueError> {
     let temporary = temporary_name(path);
     File::create(&temporary)
         .and_then(|mut file| file.write_all(bytes))
@@ -56,7 +56,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CatalogueError> {
 }
 
 /// Creates a folder and those above it that are missing, durably.
-pub(super) fn create_folders(folder: &Path) -> Result<(), CatalogueError> {
+pub(crate) fn create_folders(folder: &Path) -> Result<(), CatalogueError> {
     let missing: Vec<&Path> = folder
         .ancestors()
         .take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())

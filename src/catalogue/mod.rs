@@ -31,7 +31,7 @@ mod verify;
 
 pub use column_list::{path_of_text, path_text};
 pub use columns::{Cell, Column, Kind, LabelColumn, Schema};
-pub(crate) use durable::beside;
+pub(crate) use durable::{beside, create_folders, replace};
 pub use glossary::glossary;
 pub use inputs_list::INPUTS;
 pub(crate) use manifest::hex;
@@ -56,6 +56,11 @@ use crate::ledger::LedgerError;
 const LEDGER: &str = "ledger.sqlite";
 const SEGMENTS: &str = "segments";
 const LOCK: &str = ".lock";
+
+/// The ledger of the catalogue in a folder.
+pub(crate) fn ledger_in(folder: &Path) -> PathBuf {
+    folder.join(LEDGER)
+}
 
 /// What a row, a reject or an outcome takes in memory, at the most: its texts are bounded, and a path
 /// is as long as the system allows.

@@ -9,7 +9,9 @@ mod docs;
 mod inspect;
 mod models;
 mod run;
+mod serve;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
@@ -47,7 +49,7 @@ pub fn dispatch(cli: Cli) -> Exit {
                 value: format!("{} ({error})", config.log.level),
                 needs: "a tracing filter such as \"info\" or \"starmill=debug\" is needed",
             })?;
-            execute(config, cli.command, &progress)
+            execute(config, cli.config, cli.command, &progress)
         });
     progress.finish();
     result.unwrap_or_else(|error| {
@@ -56,12 +58,18 @@ pub fn dispatch(cli: Cli) -> Exit {
     })
 }
 
-fn execute(mut config: Config, command: Command, progress: &Progress) -> anyhow::Result<Exit> {
+fn execute(
+    mut config: Config,
+    path: Option<PathBuf>,
+    command: Command,
+    progress: &Progress,
+) -> anyhow::Result<Exit> {
     match command {
         Command::Run(args) => {
             choose_device(&mut config, args.device.device.clone());
             run::run(&config, args, progress)
         }
+        Command::Serve => serve::serve(path, config),
         Command::Check(args) => {
             choose_device(&mut config, args.device);
             check::check(&config)

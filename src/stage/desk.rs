@@ -9,7 +9,8 @@ use super::Counters;
 use crate::catalogue::{Encoded, Store, StoreError, path_text};
 use crate::failpoint;
 use crate::input::Digest;
-use crate::ledger::Input;
+use crate::ledger::{Done, Input, Ledger};
+use crate::night::Night;
 use crate::outcome::{Outcome, SourceFile};
 use crate::reject::Code;
 
@@ -20,6 +21,8 @@ type PartKey = (u64, usize);
 pub struct Desk {
     /// The catalogue.
     pub store: Store,
+    /// Ledgers of sealed catalogues that this one supplements: what they know is done.
+    earlier: Vec<Ledger>,
     counters: Arc<Counters>,
     /// Parts of which some outcomes are still on their way.
     partial: HashMap<PartKey, Part>,
@@ -36,7 +39,10 @@ pub struct Desk {
     contents: HashMap<String, Digest>,
     /// Files of several parts: how many are still to come, and whether any was new.
     unfinished: HashMap<u64, (usize, bool)>,
+    /// Files of which no part is left, until they are told of.
+    finished: Vec<Arc<SourceFile>>,
     oldest: Option<Instant>,
+    last_used: Instant,
 }
 
 struct Part {
@@ -46,9 +52,10 @@ struct Part {
 
 impl Desk {
     /// An empty desk before a catalogue.
-    pub fn new(store: Store, counters: Arc<Counters>) -> Self {
+    pub fn new(store: Store, earlier: Vec<Ledger>, counters: Arc<Counters>) -> Self {
         Self {
             store,
+            earlier,
             counters,
             partial: HashMap::new(),
             waiting: Vec::new(),
@@ -57,7 +64,9 @@ impl Desk {
             names: HashSet::new(),
             contents: HashMap::new(),
             unfinished: HashMap::new(),
+            finished: Vec::new(),
             oldest: None,
+            last_used: Instant::now(),
         }
     }
 
@@ -65,6 +74,7 @@ impl Desk {
     pub(super) fn gather(&mut self, outcome: &Outcome) -> Option<WholePart> {
         let file = &outcome.origin.file;
         let key = (file.sequence, file.first);
+        self.last_used = Instant::now();
         if self.keys.contains(&key) {
             return None;
         }
@@ -73,12 +83,12 @@ impl Desk {
             outcomes: HashMap::with_capacity(file.spectra),
         });
         part.outcomes.insert(outcome.origin.index, outcome.clone());
-        (part.outcomes.len() == file.spectra).then_some(WholePart(key))
+        (part.outcomes.len() == file.spectra).then_some(WholePart { key, night: file.night })
     }
 
     /// Whether this part must wait for a commit of what is on the desk, which holds another content
     /// of the same path.
-    pub(super) fn collides(&self, WholePart(key): WholePart) -> bool {
+    pub(super) fn collides(&self, WholePart { key, .. }: WholePart) -> bool {
         self.partial.get(&key).is_some_and(|part| {
             let content = self.contents.get(&path_text(&part.file.path));
             content.is_some_and(|digest| *digest != part.file.digest)
@@ -86,7 +96,7 @@ impl Desk {
     }
 
     /// Puts a whole part among those that wait for the commit, unless it is done already.
-    pub(super) fn settle(&mut self, WholePart(key): WholePart) -> Result<(), StoreError> {
+    pub(super) fn settle(&mut self, WholePart { key, .. }: WholePart) -> Result<(), StoreError> {
         let Some(file) = self.partial.get(&key).map(|part| Arc::clone(&part.file)) else {
             return Ok(());
         };
@@ -99,12 +109,12 @@ impl Desk {
         };
         // The same file named twice in one run, or an unreadable one that was so before.
         let known = self.names.contains(&(input.path.clone(), input.first))
-            || self.store.ledger().is_done(input.digest, &input.path, input.first)?;
+            || self.is_done(&input, file.night.is_some())?;
         let Some(part) = self.partial.remove(&key) else {
             return Ok(());
         };
         if known {
-            self.account(&file, false);
+            self.account(file, false);
             return Ok(());
         }
         self.waiting.extend(part.outcomes.into_values());
@@ -116,8 +126,31 @@ impl Desk {
         Ok(())
     }
 
+    /// Whether this catalogue or one that it supplements has the input.
+    fn is_done(&mut self, input: &Input, in_a_service: bool) -> Result<bool, StoreError> {
+        let Input { digest, path, first, .. } = input;
+        match self.store.ledger().state(*digest, path, *first)? {
+            Done::Current => return Ok(true),
+            Done::Superseded => {
+                // The path had another content since, and has this one again. In a run the reader
+                // has seen to it.
+                if in_a_service {
+                    self.store.promote(*digest, path)?;
+                }
+                return Ok(true);
+            }
+            Done::No => {}
+        }
+        for ledger in &self.earlier {
+            if ledger.is_done(*digest, path, *first)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Counts a part as done, or as skipped, and its file once no part of it is left.
-    fn account(&mut self, file: &SourceFile, new: bool) {
+    fn account(&mut self, file: Arc<SourceFile>, new: bool) {
         let (left, any_new) = self.unfinished.entry(file.sequence).or_insert((file.parts, false));
         *left -= 1;
         *any_new |= new;
@@ -125,6 +158,7 @@ impl Desk {
             let Counters { files_done, files_skipped, .. } = &*self.counters;
             Counters::count(if *any_new { files_done } else { files_skipped });
             self.unfinished.remove(&file.sequence);
+            self.finished.push(file);
         }
     }
 
@@ -136,6 +170,21 @@ impl Desk {
     /// How long the oldest of them waits.
     pub(super) fn age(&self) -> Duration {
         self.oldest.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Whether nothing is on the desk and no file is half done.
+    pub(super) fn is_idle(&self) -> bool {
+        self.partial.is_empty() && self.waiting.is_empty() && self.unfinished.is_empty()
+    }
+
+    /// When it was given something last.
+    pub(super) fn last_used(&self) -> Instant {
+        self.last_used
+    }
+
+    /// The files that were finished since this was asked last.
+    pub(super) fn take_finished(&mut self) -> Vec<Arc<SourceFile>> {
+        std::mem::take(&mut self.finished)
     }
 
     /// Encodes what waits. An outcome at which that panics becomes a reject.
@@ -172,7 +221,7 @@ impl Desk {
     /// Takes what was committed off the desk.
     pub(super) fn clear(&mut self) -> Vec<Outcome> {
         for (_, file) in std::mem::take(&mut self.inputs) {
-            self.account(&file, true);
+            self.account(file, true);
         }
         self.keys.clear();
         self.names.clear();
@@ -184,7 +233,11 @@ impl Desk {
 
 /// A part of which every outcome is there.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct WholePart(PartKey);
+pub(super) struct WholePart {
+    key: PartKey,
+    /// The desk on which it lies.
+    pub(super) night: Option<Night>,
+}
 
 #[cfg(test)]
 mod tests {
@@ -217,7 +270,7 @@ mod tests {
     fn desk(folder: &std::path::Path) -> Desk {
         let columns: [LabelColumn; 0] = [];
         let store = Store::open(folder, "m 1", Schema::new("m 1", &columns)).unwrap();
-        Desk::new(store, Arc::default())
+        Desk::new(store, Vec::new(), Arc::default())
     }
 
     fn take(desk: &mut Desk, file: &Arc<SourceFile>) {

@@ -8,6 +8,7 @@ use starmill_actors::{BoxError, Next, Payload, Source};
 
 use super::Counters;
 use crate::input::{Found, Listing, Pending};
+use crate::night::Night;
 use crate::outcome::SourceFile;
 use crate::reject::Reject;
 
@@ -23,7 +24,9 @@ pub struct FileTask {
     /// What is to be sent of it, set once the file is open, so that its spectra can be accounted
     /// for if reading it panics.
     pub opened: Vec<Arc<SourceFile>>,
-    /// When it appeared in an inbox.
+    /// The night in which it appeared in an inbox: that of a file that does not tell its own.
+    pub night: Option<Night>,
+    /// When it appeared there.
     pub arrived: Option<SystemTime>,
 }
 
@@ -60,6 +63,7 @@ impl Source for List {
         Counters::count(&self.counters.files_found);
         let sequence = self.sequence;
         self.sequence += 1;
-        Ok(Next::Item(FileTask { sequence, path, missing, opened: Vec::new(), arrived: None }))
+        let (opened, night, arrived) = (Vec::new(), None, None);
+        Ok(Next::Item(FileTask { sequence, path, missing, opened, night, arrived }))
     }
 }

@@ -6,6 +6,7 @@ mod infer;
 mod list;
 mod persevere;
 mod prepare;
+mod rack;
 mod read;
 mod write;
 
@@ -15,8 +16,9 @@ pub use infer::Infer;
 pub use list::{FileTask, List};
 pub use persevere::Persevere;
 pub use prepare::Prepare;
-pub use read::{PART, Promote, Read};
-pub use write::{CommitRule, Write};
+pub use rack::{OpenCatalogue, Opened, Rack, Taken};
+pub use read::{NightOf, PART, Promote, Read};
+pub use write::{CommitRule, Witness, Write};
 
 use starmill_actors::Payload;
 

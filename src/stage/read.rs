@@ -15,9 +15,10 @@ use crate::failpoint;
 use crate::fits::Fits;
 use crate::input::{Digest, Reader, Unread};
 use crate::ledger::{self, Ledger};
+use crate::night::Night;
 use crate::outcome::{Identity, Item, Origin, SourceFile};
 use crate::reject::{Code, Reject};
-use crate::spectrum::Spectrum;
+use crate::spectrum::{Meta, Spectrum};
 use crate::survey::{self, Layout};
 
 /// Spectra of a large table that are done or not together. It bounds what waits in the writer and
@@ -29,12 +30,16 @@ pub struct Read {
     reader: Reader,
     known: Known,
     promote: Promote,
+    night_of: Option<NightOf>,
     counters: Arc<Counters>,
     in_hand: InHand,
 }
 
 /// Makes an earlier content of a path count again; see [`crate::catalogue::Store::promote`].
 pub type Promote = Arc<dyn Fn(Digest, &str) -> Result<(), StoreError> + Send + Sync>;
+
+/// The night to which an observation belongs, if its header tells.
+pub type NightOf = Arc<dyn Fn(&Meta) -> Option<Night> + Send + Sync>;
 
 /// What earlier runs did. `None` while the ledger is empty: a first run need not ask it for every
 /// file.
@@ -49,11 +54,12 @@ impl Read {
         reader: Reader,
         ledger: Option<&PathBuf>,
         promote: Promote,
+        night_of: Option<NightOf>,
         counters: Arc<Counters>,
     ) -> Result<Self, BoxError> {
         let known = Known(ledger.map(|path| Ledger::open_reader(path)).transpose()?);
         let in_hand = counters.take_hand();
-        Ok(Self { reader, known, promote, counters, in_hand })
+        Ok(Self { reader, known, promote, night_of, counters, in_hand })
     }
 
     fn read(
@@ -90,13 +96,18 @@ impl Read {
         let sent = match open(&mut self.reader, &mut |length| out.rest(length)) {
             Ok((layout, fits)) => {
                 let total = layout.count(&fits);
-                let parts = self.known.parts_left(task, digest, &text, total)?;
+                let table = Table { layout, fits: &fits, counters: &self.counters };
+                let night_of = self.night_of.as_deref();
+                let first = night_of.and_then(|_| table.first_readable(total));
+                let read = first.as_ref().map(|(_, spectrum)| &spectrum.meta);
+                let night = night_of.zip(read).and_then(|(of, meta)| of(meta)).or(task.night);
+                let parts = self.known.parts_left(task, digest, &text, (total, night))?;
                 task.opened.clone_from(&parts);
                 if total == 0 {
                     let reject = Code::EMPTY_FILE.because("it has the layout but no spectrum");
                     out.send(failure(task, digest, reject)).map_err(Halt::from)
                 } else {
-                    send_parts(&parts, layout, &fits, &self.counters, out)
+                    table.send(&parts, first, out)
                 }
             }
             // With a higher limit the next run must look again, so it is not tied to the content.
@@ -133,7 +144,7 @@ impl Known {
         task: &FileTask,
         digest: Digest,
         path: &str,
-        total: usize,
+        (total, night): (usize, Option<Night>),
     ) -> Result<Vec<Arc<SourceFile>>, Halt> {
         let mut firsts = Vec::new();
         for first in (0..total).step_by(PART) {
@@ -155,37 +166,59 @@ impl Known {
             spectra: PART.min(total - first),
             total,
             parts,
-            night: None,
+            night,
             arrived: task.arrived,
         };
         Ok(firsts.into_iter().map(|first| Arc::new(part(first))).collect())
     }
 }
 
-fn send_parts(
-    parts: &[Arc<SourceFile>],
-    layout: &dyn Layout,
-    fits: &Fits,
-    counters: &Counters,
-    out: &mut Outlet<'_, Item<Spectrum>>,
-) -> Result<(), Halt> {
-    for file in parts {
-        for index in file.first..file.first + file.spectra {
-            // What a panic may leave broken is local to the call.
-            let content = catch_unwind(AssertUnwindSafe(|| layout.read(fits, index)))
-                .unwrap_or_else(|_| {
-                    Counters::count(&counters.faults.panics_caught);
-                    Err(Code::POISON.because("reading this spectrum panicked, see the log"))
-                });
-            let identity = match &content {
-                Ok(spectrum) => Identity::of(spectrum),
-                Err(_) => Identity { survey: Some(layout.survey()), ..Identity::default() },
-            };
-            let origin = Origin { file: Arc::clone(file), index };
-            out.send(Item { origin, identity: Arc::new(identity), content })?;
-        }
+/// An open file with its reader.
+struct Table<'a> {
+    layout: &'a dyn Layout,
+    fits: &'a Fits<'a>,
+    counters: &'a Counters,
+}
+
+impl Table<'_> {
+    fn read(&self, index: usize) -> Result<Spectrum, Reject> {
+        // What a panic may leave broken is local to the call.
+        catch_unwind(AssertUnwindSafe(|| self.layout.read(self.fits, index))).unwrap_or_else(|_| {
+            Counters::count(&self.counters.faults.panics_caught);
+            Err(Code::POISON.because("reading this spectrum panicked, see the log"))
+        })
     }
-    Ok(())
+
+    /// The spectrum that tells what holds for the whole file.
+    fn first_readable(&self, total: usize) -> Option<(usize, Spectrum)> {
+        (0..total.min(PART)).find_map(|index| Some((index, self.read(index).ok()?)))
+    }
+
+    /// Sends all spectra of these parts; one of them is read already.
+    fn send(
+        &self,
+        parts: &[Arc<SourceFile>],
+        mut ahead: Option<(usize, Spectrum)>,
+        out: &mut Outlet<'_, Item<Spectrum>>,
+    ) -> Result<(), Halt> {
+        for file in parts {
+            for index in file.first..file.first + file.spectra {
+                let content = match ahead.take_if(|(read, _)| *read == index) {
+                    Some((_, spectrum)) => Ok(spectrum),
+                    None => self.read(index),
+                };
+                let identity = match &content {
+                    Ok(spectrum) => Identity::of(spectrum),
+                    Err(_) => {
+                        Identity { survey: Some(self.layout.survey()), ..Identity::default() }
+                    }
+                };
+                let origin = Origin { file: Arc::clone(file), index };
+                out.send(Item { origin, identity: Arc::new(identity), content })?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A file in which no spectrum was found is one reject. If it was one before, the writer skips it
@@ -199,7 +232,7 @@ fn failure(task: &FileTask, digest: Digest, reject: Reject) -> Item<Spectrum> {
         spectra: 1,
         total: 1,
         parts: 1,
-        night: None,
+        night: task.night,
         arrived: task.arrived,
     };
     Item {
@@ -242,15 +275,15 @@ impl Stage for Read {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spectrum::{Arrays, Meta};
+    use crate::spectrum::Arrays;
 
     /// A table of as many spectra as `count` says, of which one makes the reader panic.
-    struct Table {
+    struct Poisoned {
         count: usize,
         poison: usize,
     }
 
-    impl Layout for Table {
+    impl Layout for Poisoned {
         fn name(&self) -> &'static str {
             "test-table"
         }
@@ -285,11 +318,16 @@ mod tests {
             path: "table.fits".into(),
             missing: None,
             opened: Vec::new(),
+            night: None,
             arrived: None,
         }
     }
 
-    fn send(table: &Table, parts: &[Arc<SourceFile>], counters: &Counters) -> Vec<Item<Spectrum>> {
+    fn send(
+        layout: &Poisoned,
+        parts: &[Arc<SourceFile>],
+        counters: &Counters,
+    ) -> Vec<Item<Spectrum>> {
         let mut card = format!("{:<80}", "SIMPLE  =                    T");
         card += &format!(
             "{:<80}{:<80}",
@@ -298,7 +336,8 @@ mod tests {
         let bytes = format!("{:<2880}", card + "END").into_bytes();
         let fits = Fits::parse(&bytes).unwrap();
         let mut out = Outlet::collecting();
-        send_parts(parts, table, &fits, counters, &mut out).unwrap();
+        let table = Table { layout, fits: &fits, counters };
+        table.send(parts, table.first_readable(layout.count), &mut out).unwrap();
         out.into_items()
     }
 
@@ -306,9 +345,11 @@ mod tests {
     fn a_large_table_is_done_in_parts_and_a_panic_costs_one_of_its_spectra() {
         let counters = Counters::default();
         let total = 2 * PART + 10;
-        let parts = Known(None).parts_left(&task(), Digest::of(b"t"), "table.fits", total).unwrap();
+        let known = Known(None);
+        let parts =
+            known.parts_left(&task(), Digest::of(b"t"), "table.fits", (total, None)).unwrap();
         assert_eq!(parts.iter().map(|part| part.spectra).collect::<Vec<_>>(), [PART, PART, 10]);
-        let items = send(&Table { count: total, poison: PART + 1 }, &parts, &counters);
+        let items = send(&Poisoned { count: total, poison: PART + 1 }, &parts, &counters);
         assert!(items.iter().map(|item| item.origin.index).eq(0..total));
         let rejects: Vec<_> = items.iter().filter(|item| item.content.is_err()).collect();
         assert_eq!(rejects.len(), 1);

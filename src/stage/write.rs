@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use starmill_actors::{Halt, Outlet, Stage};
 
-use super::{Counters, Desk, Persevere};
-use crate::outcome::{Estimate, Item, Outcome};
+use super::{Counters, Desk, Persevere, Rack};
+use crate::night::Night;
+use crate::outcome::{Estimate, Item, Outcome, SourceFile};
 use crate::reject::Reject;
 
 /// When finished spectra are committed.
@@ -23,29 +24,72 @@ pub struct CommitRule {
 /// does not flood the log.
 const LOGGED_REJECTS: u64 = 20;
 
-/// Gathers the outcomes of whole parts on the desk and commits them.
+/// Is told in the writer's thread what has become durable; it must be quick.
+pub trait Witness: Send + Sync {
+    /// These outcomes are committed.
+    fn committed(&self, outcomes: &[Outcome]);
+    /// All outcomes of this file are committed, now or before.
+    fn finished(&self, file: &SourceFile);
+}
+
+/// Nobody listens.
+impl Witness for () {
+    fn committed(&self, _: &[Outcome]) {}
+    fn finished(&self, _: &SourceFile) {}
+}
+
+/// Gathers the outcomes of whole parts on their desks and commits them.
 pub struct Write {
-    desk: Arc<Mutex<Desk>>,
+    rack: Arc<Mutex<Rack>>,
     rule: CommitRule,
     persevere: Persevere,
+    witness: Arc<dyn Witness>,
 }
 
 type NoOutlet<'a> = Outlet<'a, Infallible>;
 
 impl Write {
-    /// The writer at a desk.
-    pub fn new(desk: Arc<Mutex<Desk>>, rule: CommitRule, persevere: Persevere) -> Self {
-        Self { desk, rule, persevere }
+    /// The writer at a rack of desks.
+    pub fn new(
+        rack: Arc<Mutex<Rack>>,
+        rule: CommitRule,
+        persevere: Persevere,
+        witness: Arc<dyn Witness>,
+    ) -> Self {
+        Self { rack, rule, persevere, witness }
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        // What is on the desk is whole at every place that can panic.
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rack(&self) -> MutexGuard<'_, Rack> {
+        // What is on the desks is whole at every place that can panic.
+        self.rack.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn commit_if_due(&self, desk: &mut Desk, out: &mut NoOutlet<'_>) -> Result<(), Halt> {
-        let due = desk.age() >= self.rule.age || desk.waiting() >= self.rule.spectra;
-        if due { self.commit(desk, out) } else { Ok(()) }
+    /// Opens the desk of a night, for which another may have to go.
+    fn open(
+        &self,
+        rack: &mut Rack,
+        night: Option<Night>,
+        out: &mut NoOutlet<'_>,
+    ) -> Result<(), Halt> {
+        if rack.is_full_for(night) {
+            self.commit_all(rack, out)?;
+            rack.put_one_away();
+        }
+        let mut rest = |length| out.rest(length);
+        self.persevere.until_done(&mut rest, || rack.desk(night).map(|_| ()))?;
+        Ok(())
+    }
+
+    fn commit_if_due(&self, rack: &mut Rack, out: &mut NoOutlet<'_>) -> Result<(), Halt> {
+        if rack.waiting() >= self.rule.spectra {
+            return self.commit_all(rack, out);
+        }
+        let due = |desk: &&mut Desk| desk.age() >= self.rule.age;
+        rack.desks().filter(due).try_for_each(|desk| self.commit(desk, out))
+    }
+
+    fn commit_all(&self, rack: &mut Rack, out: &mut NoOutlet<'_>) -> Result<(), Halt> {
+        rack.desks().try_for_each(|desk| self.commit(desk, out))
     }
 
     fn commit(&self, desk: &mut Desk, out: &mut NoOutlet<'_>) -> Result<(), Halt> {
@@ -56,10 +100,19 @@ impl Write {
         let encoded = desk.encode()?;
         let mut rest = |length| out.rest(length);
         self.persevere.until_done(&mut rest, || desk.commit(&encoded))?;
-        for outcome in desk.clear() {
-            self.tell(&outcome);
+        let outcomes = desk.clear();
+        for outcome in &outcomes {
+            self.tell(outcome);
         }
+        self.witness.committed(&outcomes);
+        self.tell_finished(desk);
         Ok(())
+    }
+
+    fn tell_finished(&self, desk: &mut Desk) {
+        for file in desk.take_finished() {
+            self.witness.finished(&file);
+        }
     }
 
     fn tell(&self, outcome: &Outcome) {
@@ -97,26 +150,32 @@ impl Stage for Write {
 
     fn process(&mut self, batch: &mut [Self::In], out: &mut NoOutlet<'_>) -> Result<(), Halt> {
         let _span = tracing::info_span!("write").entered();
-        let mut desk = self.desk();
+        let mut rack = self.rack();
         // After a panic a batch comes again, item by item: to gather twice changes nothing, and
         // nothing is settled before all of it is gathered.
-        let whole: Vec<_> = batch.iter().filter_map(|outcome| desk.gather(outcome)).collect();
+        let mut whole = Vec::new();
+        for outcome in &*batch {
+            self.open(&mut rack, outcome.origin.file.night, out)?;
+            whole.extend(rack.gather(outcome)?);
+        }
         for part in whole {
+            let desk = rack.desk(part.night)?;
             if desk.collides(part) {
-                self.commit(&mut desk, out)?;
+                self.commit(desk, out)?;
             }
             desk.settle(part)?;
-            self.commit_if_due(&mut desk, out)?;
+            self.tell_finished(desk);
+            self.commit_if_due(&mut rack, out)?;
         }
         Ok(())
     }
 
     fn idle(&mut self, out: &mut NoOutlet<'_>) -> Result<(), Halt> {
-        self.commit_if_due(&mut self.desk(), out)
+        self.commit_if_due(&mut self.rack(), out)
     }
 
     fn finish(&mut self, out: &mut NoOutlet<'_>) -> Result<(), Halt> {
-        self.commit(&mut self.desk(), out)
+        self.commit_all(&mut self.rack(), out)
     }
 
     /// Outcomes go nowhere from here. Gathering cannot panic, and what the desk holds outlives a

@@ -1,0 +1,37 @@
+//! The source of the service: files that arrive in an inbox.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use starmill_actors::{BoxError, Next, Source};
+
+use super::inbox::Inbox;
+use crate::night::Night;
+use crate::stage::{Counters, FileTask};
+
+/// Numbers the files that arrive.
+pub(super) struct Arrivals {
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) longitude: f64,
+}
+
+impl Source for Arrivals {
+    type Out = FileTask;
+
+    fn next(&mut self, patience: Duration) -> Result<Next<FileTask>, BoxError> {
+        let Some(arrival) = self.inbox.next(patience) else {
+            return Ok(Next::NotYet);
+        };
+        let sequence = self.counters.files_found.fetch_add(1, Relaxed);
+        Ok(Next::Item(FileTask {
+            sequence,
+            path: arrival.path,
+            missing: None,
+            opened: Vec::new(),
+            night: Some(Night::of_system_time(arrival.arrived, self.longitude)),
+            arrived: Some(arrival.arrived),
+        }))
+    }
+}

@@ -1,0 +1,268 @@
+//! The night daemon: takes files from its inboxes as they come, keeps a catalogue for each night,
+//! closes the nights, and says how things stand.
+//!
+//! The main thread runs one flow after the other, a new one whenever the configuration or the model
+//! changes. Beside it the keeper watches over the nights and talks to systemd, and the closer seals
+//! one night at a time. Which nights are open follows from the folders alone, so that any death of
+//! the process is mended by the next start.
+
+mod arrivals;
+mod closing;
+mod inbox;
+mod keeper;
+mod maker;
+mod manager;
+mod nights;
+mod reload;
+mod volume;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, bail};
+use chrono::Utc;
+use starmill_actors::{Monitor, Snapshot};
+
+use crate::catalogue::create_folders;
+use crate::config::{Config, ConfigError, seconds};
+use crate::interrupt::Interrupt;
+use crate::night::Night;
+use crate::outcome::{Outcome, SourceFile};
+use crate::pipeline::{End, Known, Plan, end_of, supervision};
+use crate::spectrum::Meta;
+use crate::stage::{Counters, NightOf, Persevere, Rack, Witness};
+use arrivals::Arrivals;
+use inbox::Inbox;
+use keeper::Keeper;
+use maker::Maker;
+pub use nights::{Nights, Reason};
+use reload::{Reload, Setting};
+pub use volume::{CLOSED, Stage, Volume, volumes};
+
+/// Folder of the nights within the service's own.
+pub const NIGHTS: &str = "nights";
+
+/// What the threads of the service share.
+struct Service {
+    interrupt: Interrupt,
+    counters: Arc<Counters>,
+    nights: Arc<Nights>,
+    rack: Arc<Mutex<Rack>>,
+    reload: Reload,
+    running: AtomicBool,
+    now: Mutex<Now>,
+    /// Held to the end of the process: one service to a folder.
+    _lock: File,
+}
+
+/// What changes with the configuration.
+struct Now {
+    config: Arc<Config>,
+    inbox: Arc<Inbox>,
+    monitor: Option<Monitor>,
+    /// The models that ran in this process, the newest last: nights of earlier ones are sealed too.
+    makers: Vec<Arc<Maker>>,
+}
+
+/// Models of this process that are remembered.
+const MAKERS: usize = 4;
+
+/// How far the service is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Running,
+}
+
+/// Serves until a stop is asked for. `path` is where the configuration comes from.
+///
+/// # Errors
+/// When it cannot start, or a stage failed for good. What was committed stays; the next start goes
+/// on from there.
+pub fn serve(path: Option<PathBuf>, config: Config, interrupt: &Interrupt) -> anyhow::Result<()> {
+    let service = Service::new(config, interrupt)?;
+    Keeper::start(Arc::clone(&service)).context("no thread")?;
+    fail::fail_point!("serve-starts");
+    let config = service.config();
+    let mut setting = Setting { maker: Arc::new(Maker::load(&config)?), config };
+    reload::listen(Arc::clone(&service), path).context("signals cannot be heard")?;
+    loop {
+        run_flow(&service, &setting)?;
+        if service.interrupt.is_asked() {
+            service.nights.end();
+            tracing::info!("service stops");
+            return Ok(());
+        }
+        setting = service.reload.take().context("the flow ended unasked; report this")?;
+        tracing::info!(model = setting.maker.id(), "reloaded");
+    }
+}
+
+/// Runs one flow to its end.
+fn run_flow(service: &Arc<Service>, setting: &Setting) -> anyhow::Result<()> {
+    let Setting { config, maker } = setting;
+    let persevere = service.persevere_under(config);
+    let open = nights::opener(Arc::clone(&service.nights), Arc::clone(maker), Arc::clone(config));
+    let counters = Arc::clone(&service.counters);
+    *service.rack.lock().unwrap_or_else(PoisonError::into_inner) =
+        Rack::new(config.serve.open_nights, counters, open);
+    let witness = Arc::clone(service) as Arc<dyn Witness>;
+    let plan = Plan {
+        config,
+        model: &maker.model,
+        runtime: maker.runtime,
+        known: Known { ledger: None, promote: Arc::new(|_, _| Ok(())) },
+        night_of: Some(night_of(config.night.longitude)),
+        commit_age: seconds(config.serve.commit_age),
+        rack: &service.rack,
+        persevere: &persevere,
+        witness,
+    };
+    let inbox = service.adopt(setting);
+    let (counters, longitude) = (Arc::clone(&service.counters), config.night.longitude);
+    let flow = plan.build(Arrivals { inbox, counters, longitude });
+    service.interrupt.stops(flow.stopper());
+    service.reload.stops(flow.stopper());
+    service.begin(flow.monitor());
+    tracing::info!(model = maker.id(), provider = maker.provider, "service is ready");
+    let report = flow.run(supervision(config));
+    match end_of(report.ending, &service.counters)? {
+        End::Abandoned if !service.interrupt.is_asked() => {
+            bail!("the flow did not drain for the reload; the next start goes on")
+        }
+        End::Abandoned | End::Stopped | End::Drained => Ok(()),
+    }
+}
+
+/// The night that a header names. One that has not begun yet is a mistake of the header.
+fn night_of(longitude: f64) -> NightOf {
+    Arc::new(move |meta: &Meta| {
+        let observed = meta.date_obs.as_deref();
+        let night = observed
+            .and_then(|text| Night::of_date_obs(text, longitude))
+            .or_else(|| meta.lmjd.and_then(Night::of_lmjd))?;
+        (night <= Night::of(Utc::now(), longitude)).then_some(night)
+    })
+}
+
+impl Service {
+    fn new(config: Config, interrupt: &Interrupt) -> anyhow::Result<Arc<Self>> {
+        let folder = folder(&config)?;
+        create_folders(&folder.join(NIGHTS))?;
+        let lock = lock(&folder)?;
+        let counters: Arc<Counters> = Arc::default();
+        let nights = Arc::new(Nights::find(folder.join(NIGHTS))?);
+        // Without a model no night can be opened yet; the first flow brings another rack.
+        let closed =
+            Rack::new(0, Arc::clone(&counters), Box::new(|_| unreachable!("no flow runs")));
+        let inbox = Arc::new(Inbox::new(config.serve.inbox.clone()));
+        let config = Arc::new(config);
+        Ok(Arc::new(Self {
+            interrupt: interrupt.clone(),
+            counters,
+            nights,
+            rack: Arc::new(Mutex::new(closed)),
+            reload: Reload::default(),
+            running: AtomicBool::new(false),
+            now: Mutex::new(Now { config, inbox, monitor: None, makers: Vec::new() }),
+            _lock: lock,
+        }))
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.now().config)
+    }
+
+    fn inbox(&self) -> Arc<Inbox> {
+        Arc::clone(&self.now().inbox)
+    }
+
+    fn snapshot(&self) -> Option<Snapshot> {
+        self.now().monitor.as_ref().map(Monitor::snapshot)
+    }
+
+    /// A model that ran in this process.
+    fn maker(&self, id: &str) -> Option<Arc<Maker>> {
+        self.now().makers.iter().find(|maker| maker.id() == id).cloned()
+    }
+
+    /// Makes a setting the present one; gives the inbox.
+    fn adopt(&self, Setting { config, maker }: &Setting) -> Arc<Inbox> {
+        let mut now = self.now();
+        if now.config.serve.inbox != config.serve.inbox {
+            now.inbox = Arc::new(Inbox::new(config.serve.inbox.clone()));
+        }
+        now.config = Arc::clone(config);
+        now.makers.retain(|old| old.id() != maker.id());
+        now.makers.push(Arc::clone(maker));
+        let surplus = now.makers.len().saturating_sub(MAKERS);
+        now.makers.drain(..surplus);
+        Arc::clone(&now.inbox)
+    }
+
+    /// A flow runs: from now on files are taken.
+    fn begin(&self, monitor: Monitor) {
+        self.now().monitor = Some(monitor);
+        self.running.store(true, Relaxed);
+        manager::ready();
+    }
+
+    fn phase(&self) -> Phase {
+        if self.running.load(Relaxed) { Phase::Running } else { Phase::Starting }
+    }
+
+    fn persevere(&self) -> Persevere {
+        self.persevere_under(&self.config())
+    }
+
+    fn persevere_under(&self, config: &Config) -> Persevere {
+        Persevere {
+            retries: config.write.retries,
+            pause: seconds(config.write.pause),
+            interrupt: self.interrupt.clone(),
+            counters: Arc::clone(&self.counters),
+        }
+    }
+}
+
+impl Witness for Service {
+    fn committed(&self, outcomes: &[Outcome]) {
+        self.nights.committed(outcomes);
+    }
+
+    fn finished(&self, file: &SourceFile) {
+        self.nights.finished(file.night);
+    }
+}
+
+/// The folder of the service: as configured, or as systemd gives it.
+fn folder(config: &Config) -> Result<PathBuf, ConfigError> {
+    if !config.serve.folder.as_os_str().is_empty() {
+        return Ok(config.serve.folder.clone());
+    }
+    let given = std::env::var_os("STATE_DIRECTORY").filter(|folder| !folder.is_empty());
+    given.map(PathBuf::from).ok_or(ConfigError::Value {
+        key: "serve.folder",
+        value: "empty".into(),
+        needs: "a folder is needed where systemd gives none",
+    })
+}
+
+/// Keeps a second service out of the folder for as long as this process lives.
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join(".service.lock");
+    let file = File::create(&path).with_context(|| format!("{}", path.display()))?;
+    if file.try_lock().is_err() {
+        bail!(
+            "{}: another service works there; stop it or choose another folder",
+            folder.display()
+        );
+    }
+    Ok(file)
+}

@@ -1,0 +1,283 @@
+//! Which nights are open, and when each is to close.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+
+use super::maker::Maker;
+use super::volume::{Stage, Volume, volumes};
+use crate::catalogue::{CatalogueError, Store, StoreError, ledger_in};
+use crate::config::{Config, NightRule, seconds};
+use crate::diary::Diary;
+use crate::ledger::Ledger;
+use crate::night::Night;
+use crate::outcome::Outcome;
+use crate::pipeline::Sealed;
+use crate::stage::{Opened, Tally};
+
+/// What a closing that failed waits before the next try.
+const RETRY: Duration = Duration::from_mins(10);
+
+/// Why a night closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It has ended, nothing waits and nothing came for a while.
+    Quiet,
+    /// It has ended long ago.
+    Deadline,
+    /// A file says that all of it is there.
+    Marker,
+    /// An earlier closing was interrupted, or a supplement has taken its place.
+    Unfinished,
+}
+
+/// The nights below the service's folder that are not closed. Those that are live on disk alone.
+pub struct Nights {
+    folder: PathBuf,
+    open: Mutex<BTreeMap<Volume, Open>>,
+}
+
+/// A night's catalogue that is not closed.
+struct Open {
+    /// When it was made.
+    opened: DateTime<Utc>,
+    /// When something of it was committed last, as far as this process knows.
+    touched: Instant,
+    sealed: bool,
+    closing: bool,
+    not_before: Option<Instant>,
+    /// What this process did to it.
+    tally: Tally,
+    diary: Option<Diary>,
+}
+
+impl Open {
+    fn new(opened: DateTime<Utc>, sealed: bool) -> Self {
+        let (tally, touched) = (Tally::default(), Instant::now());
+        Self { opened, touched, sealed, closing: false, not_before: None, tally, diary: None }
+    }
+}
+
+/// The note of a ledger that says when its catalogue was made.
+const OPENED: &str = "opened";
+
+fn opened(ledger: &Ledger) -> Option<DateTime<Utc>> {
+    ledger.note(OPENED).ok().flatten()?.parse().ok()
+}
+
+impl Nights {
+    /// Finds the nights that an earlier process left open.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn find(folder: PathBuf) -> Result<Self, CatalogueError> {
+        let mut open = BTreeMap::new();
+        for volume in volumes(&folder, None)? {
+            let stage = volume.stage(&folder)?;
+            if stage != Stage::Closed {
+                let ledger = Ledger::open_reader(&ledger_in(&volume.folder(&folder))).ok();
+                let made = ledger.as_ref().and_then(opened).unwrap_or_else(Utc::now);
+                tracing::info!(night = %volume, sealed = stage == Stage::Sealed, "night is open");
+                open.insert(volume, Open::new(made, stage == Stage::Sealed));
+            }
+        }
+        Ok(Self { folder, open: Mutex::new(open) })
+    }
+
+    /// The folder of the nights.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Opens the catalogue of a night that takes outcomes of this model: the last one, or a new
+    /// supplement where that is sealed, being sealed, or another model's.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub(crate) fn open(
+        &self,
+        night: Night,
+        maker: &Maker,
+        config: &Config,
+    ) -> Result<Opened, StoreError> {
+        let before = volumes(&self.folder, Some(night))?;
+        let mut volume = match before.last() {
+            None => Volume { night, number: 0 },
+            Some(&last) if self.takes(last)? => last,
+            Some(last) => last.next(),
+        };
+        let store = loop {
+            match Store::open(&volume.folder(&self.folder), &maker.id(), maker.schema()) {
+                Err(StoreError::OtherModel { found, wanted, .. }) => {
+                    tracing::info!(night = %volume, found, wanted, "a supplement takes over");
+                    volume = volume.next();
+                }
+                store => break store?,
+            }
+        };
+        store.ledger().set_note(OPENED, &Utc::now().to_rfc3339())?;
+        let made = opened(store.ledger()).unwrap_or_else(Utc::now);
+        let earlier = before.into_iter().filter(|earlier| *earlier < volume);
+        let earlier =
+            earlier.map(|volume| Ledger::open_reader(&ledger_in(&volume.folder(&self.folder))));
+        let earlier: Vec<_> = earlier.collect::<Result<_, _>>()?;
+        let mut nights = self.lock();
+        let open = nights.entry(volume).or_insert_with(|| {
+            tracing::info!(night = %volume, "night opens");
+            Open::new(made, false)
+        });
+        open.diary.get_or_insert_with(|| {
+            Diary::begin(config, &volume.folder(&self.folder), &maker.id(), store.recovered())
+        });
+        Ok(Opened { store, earlier })
+    }
+
+    fn takes(&self, volume: Volume) -> Result<bool, StoreError> {
+        let closing = self.lock().get(&volume).is_some_and(|open| open.closing);
+        Ok(!closing && volume.stage(&self.folder)? == Stage::Open)
+    }
+
+    /// Counts what was committed.
+    pub(crate) fn committed(&self, outcomes: &[Outcome]) {
+        let mut nights = self.lock();
+        for outcome in outcomes {
+            let Some(open) = outcome.origin.file.night.and_then(|night| last(&mut nights, night))
+            else {
+                continue;
+            };
+            open.touched = Instant::now();
+            if outcome.content.is_ok() {
+                open.tally.rows += 1;
+            } else {
+                open.tally.rejects += 1;
+            }
+        }
+    }
+
+    /// Counts a file that is done.
+    pub(crate) fn finished(&self, night: Option<Night>) {
+        let mut nights = self.lock();
+        if let Some(open) = night.and_then(|night| last(&mut nights, night)) {
+            open.tally.files_done += 1;
+        }
+    }
+
+    /// The nights that are to close now. `idle` says that no file waits or is on its way.
+    pub(crate) fn due(
+        &self,
+        rule: &NightRule,
+        now: DateTime<Utc>,
+        idle: bool,
+    ) -> Vec<(Volume, Reason)> {
+        let nights = self.lock();
+        let superseded = |volume: &Volume| is_superseded(&nights, *volume);
+        let waits = |open: &&Open| {
+            open.closing || open.not_before.is_some_and(|moment| Instant::now() < moment)
+        };
+        let reason = |(volume, open): (&Volume, &Open)| {
+            if open.sealed || superseded(volume) {
+                return Some(Reason::Unfinished);
+            }
+            let ends = volume.night.ends(rule.longitude);
+            let late = (now - ends.max(open.opened)).to_std().ok();
+            if late.is_some_and(|late| late >= seconds(rule.deadline)) {
+                return Some(Reason::Deadline);
+            }
+            let quiet = open.touched.elapsed() >= seconds(rule.quiet);
+            match () {
+                () if !idle => None,
+                () if now >= ends && quiet => Some(Reason::Quiet),
+                () if volume.number == 0 && marked(rule, volume.night) => Some(Reason::Marker),
+                () => None,
+            }
+        };
+        let open = nights.iter().filter(|(_, open)| !waits(open));
+        open.filter_map(|each| Some((*each.0, reason(each)?))).collect()
+    }
+
+    /// Whether no supplement has taken the place of a volume.
+    pub(crate) fn is_newest(&self, volume: Volume) -> bool {
+        !is_superseded(&self.lock(), volume)
+    }
+
+    /// From now on the volume takes nothing more.
+    pub(crate) fn begin_closing(&self, volume: Volume) {
+        if let Some(open) = self.lock().get_mut(&volume) {
+            open.closing = true;
+        }
+    }
+
+    /// Ends the history of a volume that was sealed.
+    pub(crate) fn sealed(&self, volume: Volume, sealed: &Sealed) {
+        if let Some(open) = self.lock().get_mut(&volume) {
+            open.sealed = true;
+            if let Some(diary) = open.diary.take() {
+                diary.end(&open.tally, Some(sealed), false);
+            }
+        }
+    }
+
+    /// The closing is finished, or failed and is tried again later.
+    pub(crate) fn end_closing(&self, volume: Volume, closed: bool) {
+        let mut nights = self.lock();
+        if closed {
+            nights.remove(&volume);
+        } else if let Some(open) = nights.get_mut(&volume) {
+            open.closing = false;
+            open.not_before = Some(Instant::now() + RETRY);
+        }
+    }
+
+    /// Ends the histories of this process in all nights that are open.
+    pub(crate) fn end(&self) {
+        for open in self.lock().values_mut() {
+            if let Some(diary) = open.diary.take() {
+                diary.end(&open.tally, None, true);
+            }
+        }
+    }
+
+    /// The nights that are not closed.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.lock().keys().map(ToString::to_string).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Volume, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The volume of a night that takes outcomes.
+fn last(nights: &mut BTreeMap<Volume, Open>, night: Night) -> Option<&mut Open> {
+    let (first, end) = (Volume { night, number: 0 }, Volume { night, number: u32::MAX });
+    nights.range_mut(first..=end).next_back().map(|(_, open)| open)
+}
+
+fn is_superseded(nights: &BTreeMap<Volume, Open>, volume: Volume) -> bool {
+    let mut later = nights.range(volume.next()..);
+    later.next().is_some_and(|(later, _)| later.night == volume.night)
+}
+
+/// Whether the file that says that all of a night is there has appeared.
+fn marked(rule: &NightRule, night: Night) -> bool {
+    let date = night.to_string();
+    let marker = rule.complete_marker.replace("{night}", &date);
+    let marker = marker.replace("{yyyymmdd}", &date.replace('-', ""));
+    !marker.is_empty() && Path::new(&marker).exists()
+}
+
+/// How the writer of a flow opens nights.
+pub(crate) fn opener(
+    nights: Arc<Nights>,
+    maker: Arc<Maker>,
+    config: Arc<Config>,
+) -> crate::stage::OpenCatalogue {
+    Box::new(move |night| {
+        // A service gives every file a night; the night of this moment is for one that has none.
+        let today = || Night::of(Utc::now(), config.night.longitude);
+        nights.open(night.unwrap_or_else(today), &maker, &config)
+    })
+}
