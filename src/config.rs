@@ -92,7 +92,7 @@ section! { Supervision {
     max_restarts: u32, restart_window: f64, stall_limit: f64, drain_limit: f64, beat: f64,
 } }
 section! { Serve {
-    model: String, folder: PathBuf, inbox: PathBuf, open_nights: usize, commit_age: f64, progress_limit: f64,
+    model: String, folder: PathBuf, open_nights: usize, commit_age: f64, progress_limit: f64,
     start_limit: f64,
 } }
 section! { NightRule {

@@ -1,4 +1,4 @@
-//! The source of the service: files that arrive in an inbox.
+//! The source of the service: files that arrive in the inboxes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use starmill_actors::{BoxError, Next, Source};
 
-use super::inbox::Inbox;
 use crate::night::Night;
 use crate::stage::{Counters, FileTask};
+use crate::watch::Watch;
 
 /// Numbers the files that arrive.
 pub(super) struct Arrivals {
-    pub(super) inbox: Arc<Inbox>,
+    pub(super) watch: Arc<Watch>,
     pub(super) counters: Arc<Counters>,
     pub(super) longitude: f64,
 }
@@ -21,7 +21,7 @@ impl Source for Arrivals {
     type Out = FileTask;
 
     fn next(&mut self, patience: Duration) -> Result<Next<FileTask>, BoxError> {
-        let Some(arrival) = self.inbox.next(patience) else {
+        let Some(arrival) = self.watch.next(patience) else {
             return Ok(Next::NotYet);
         };
         let sequence = self.counters.files_found.fetch_add(1, Relaxed);

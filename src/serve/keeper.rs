@@ -95,7 +95,7 @@ impl Keeper {
         };
         self.said = Some((Instant::now(), done));
         let (rows, rejects) = (tally.rows, tally.rejects);
-        let waiting = self.service.inbox().waiting();
+        let waiting = self.service.waiting();
         let nights = self.service.nights.names().join(" ");
         manager::status(&format!(
             "{done} files, {rows} rows, {rejects} rejects, {rate:.1} files/s, {waiting} waiting; \
@@ -111,7 +111,7 @@ impl Keeper {
         }
         let tally = service.counters.tally();
         let in_flight = tally.files_found - (tally.files_done + tally.files_skipped);
-        let idle = in_flight == 0 && service.inbox().waiting() == 0;
+        let idle = in_flight == 0 && service.waiting() == 0;
         let due = service.nights.due(&service.config().night, Utc::now(), idle);
         for (volume, reason) in due {
             // The writer may wait for room on the disk with the rack in its hands.

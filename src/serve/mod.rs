@@ -8,7 +8,6 @@
 
 mod arrivals;
 mod closing;
-mod inbox;
 mod keeper;
 mod maker;
 mod manager;
@@ -33,8 +32,8 @@ use crate::outcome::{Outcome, SourceFile};
 use crate::pipeline::{End, Known, Plan, end_of, supervision};
 use crate::spectrum::Meta;
 use crate::stage::{Counters, NightOf, Persevere, Rack, Witness};
+use crate::watch::{Watch, WatchError};
 use arrivals::Arrivals;
-use inbox::Inbox;
 use keeper::Keeper;
 use maker::Maker;
 pub use nights::{Nights, Reason};
@@ -43,9 +42,12 @@ pub use volume::{CLOSED, Stage, Volume, volumes};
 
 /// Folder of the nights within the service's own.
 pub const NIGHTS: &str = "nights";
+/// Folder of what the inboxes had that is done.
+const SEEN: &str = "seen";
 
 /// What the threads of the service share.
 struct Service {
+    folder: PathBuf,
     interrupt: Interrupt,
     counters: Arc<Counters>,
     nights: Arc<Nights>,
@@ -60,7 +62,8 @@ struct Service {
 /// What changes with the configuration.
 struct Now {
     config: Arc<Config>,
-    inbox: Arc<Inbox>,
+    /// `None` until the first flow begins.
+    watch: Option<Arc<Watch>>,
     monitor: Option<Monitor>,
     /// The models that ran in this process, the newest last: nights of earlier ones are sealed too.
     makers: Vec<Arc<Maker>>,
@@ -120,9 +123,11 @@ fn run_flow(service: &Arc<Service>, setting: &Setting) -> anyhow::Result<()> {
         persevere: &persevere,
         witness,
     };
-    let inbox = service.adopt(setting);
+    let watch = service.adopt(setting)?;
+    // What an earlier flow took and did not finish.
+    watch.give_again();
     let (counters, longitude) = (Arc::clone(&service.counters), config.night.longitude);
-    let flow = plan.build(Arrivals { inbox, counters, longitude });
+    let flow = plan.build(Arrivals { watch, counters, longitude });
     service.interrupt.stops(flow.stopper());
     service.reload.stops(flow.stopper());
     service.begin(flow.monitor());
@@ -157,16 +162,16 @@ impl Service {
         // Without a model no night can be opened yet; the first flow brings another rack.
         let closed =
             Rack::new(0, Arc::clone(&counters), Box::new(|_| unreachable!("no flow runs")));
-        let inbox = Arc::new(Inbox::new(config.serve.inbox.clone()));
         let config = Arc::new(config);
         Ok(Arc::new(Self {
+            folder,
             interrupt: interrupt.clone(),
             counters,
             nights,
             rack: Arc::new(Mutex::new(closed)),
             reload: Reload::default(),
             running: AtomicBool::new(false),
-            now: Mutex::new(Now { config, inbox, monitor: None, makers: Vec::new() }),
+            now: Mutex::new(Now { config, watch: None, monitor: None, makers: Vec::new() }),
             _lock: lock,
         }))
     }
@@ -179,8 +184,10 @@ impl Service {
         Arc::clone(&self.now().config)
     }
 
-    fn inbox(&self) -> Arc<Inbox> {
-        Arc::clone(&self.now().inbox)
+    /// Files that are there and not taken, in all inboxes.
+    fn waiting(&self) -> usize {
+        let Some(watch) = self.now().watch.clone() else { return 0 };
+        watch.waiting().iter().map(|inbox| inbox.waiting + inbox.settling).sum()
     }
 
     fn snapshot(&self) -> Option<Snapshot> {
@@ -192,18 +199,24 @@ impl Service {
         self.now().makers.iter().find(|maker| maker.id() == id).cloned()
     }
 
-    /// Makes a setting the present one; gives the inbox.
-    fn adopt(&self, Setting { config, maker }: &Setting) -> Arc<Inbox> {
+    /// Makes a setting the present one; gives its inboxes.
+    fn adopt(&self, Setting { config, maker }: &Setting) -> Result<Arc<Watch>, WatchError> {
+        let settings = config.watch_settings();
         let mut now = self.now();
-        if now.config.serve.inbox != config.serve.inbox {
-            now.inbox = Arc::new(Inbox::new(config.serve.inbox.clone()));
-        }
+        let watch = match now.watch.take() {
+            Some(watch) if now.config.watch_settings() == settings => watch,
+            old => {
+                drop(old);
+                Arc::new(Watch::start(&settings, &self.folder.join(SEEN))?)
+            }
+        };
+        now.watch = Some(Arc::clone(&watch));
         now.config = Arc::clone(config);
         now.makers.retain(|old| old.id() != maker.id());
         now.makers.push(Arc::clone(maker));
         let surplus = now.makers.len().saturating_sub(MAKERS);
         now.makers.drain(..surplus);
-        Arc::clone(&now.inbox)
+        Ok(watch)
     }
 
     /// A flow runs: from now on files are taken.
@@ -238,6 +251,9 @@ impl Witness for Service {
 
     fn finished(&self, file: &SourceFile) {
         self.nights.finished(file.night);
+        if let Some(watch) = &self.now().watch {
+            watch.done(&file.path);
+        }
     }
 }
 
