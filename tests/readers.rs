@@ -236,3 +236,14 @@ fn scaled_values_are_those_of_cfitsio() {
         }
     }
 }
+
+#[test]
+fn a_file_of_two_layouts_is_taken_by_one() {
+    // Found by fuzzing: an image with the table of the later releases behind it.
+    let (image, table) = (Lrs::star(7).to_fits(Layout::Image), Lrs::star(8).to_fits(Layout::Table));
+    let extension = table.windows(8).position(|bytes| bytes == b"XTENSION").unwrap();
+    let both = [&image[..], &table[extension..]].concat();
+    let fits = Fits::parse(&both).unwrap();
+    let takers = survey::LAYOUTS.iter().filter(|layout| layout.recognise(&fits).is_ok());
+    assert_eq!(takers.map(|layout| layout.name()).collect::<Vec<_>>(), ["lamost-lrs-image"]);
+}

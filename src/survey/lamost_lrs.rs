@@ -93,6 +93,10 @@ impl Layout for CoaddTable {
     }
     fn recognise(&self, fits: &Fits) -> Result<(), String> {
         require_lamost(fits)?;
+        // A file with both would be two observations, or one twice: nobody writes it.
+        if fits.primary().float_image_shape().is_some() {
+            return Err("the primary HDU holds an image".into());
+        }
         let coadd = fits.named("COADD").ok_or("there is no extension COADD")?;
         coadd.table().map(|_| ()).map_err(|error| error.to_string())
     }
