@@ -56,6 +56,14 @@ pub enum Command {
         #[command(subcommand)]
         command: CatalogueCommand,
     },
+    /// Look at nights.
+    Night {
+        /// What to do.
+        #[command(subcommand)]
+        command: NightCommand,
+    },
+    /// Show what a running service does, in the terminal; q quits.
+    Top(TopArgs),
     /// Print the configuration with every key, its default and its reason.
     Config,
     /// Time one stage alone over some files; prints one JSON object.
@@ -172,6 +180,42 @@ pub enum CatalogueCommand {
         #[arg(long)]
         markdown: bool,
     },
+}
+
+/// Arguments of `night`.
+#[derive(Debug, Subcommand)]
+pub enum NightCommand {
+    /// Write report.html beside a sealed catalogue: the night in numbers and plots, its rejects with
+    /// what to do, repeats and standards against earlier nights beside it.
+    Report {
+        /// The catalogue's folder: a night's, or that of a run.
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
+}
+
+/// Arguments of `top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// The service.
+    #[arg(long, value_name = "ADDRESS", default_value = "http://127.0.0.1:8765")]
+    pub url: String,
+    /// File with the token of a service that asks for one.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub token: Option<PathBuf>,
+    /// Print one screen as text and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Seconds between looks.
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = parse_interval)]
+    pub every: f64,
+}
+
+fn parse_interval(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("0.1 to 3600 seconds are needed".into()),
+    }
 }
 
 /// A stage to time.

@@ -11,6 +11,8 @@ use thiserror::Error;
 
 use crate::catalogue::hex;
 use crate::input::Limits;
+use crate::report::ReportSettings;
+use crate::serve::hooks::HookSettings;
 use crate::watch::{Inbox, WatchSettings};
 
 /// The built-in defaults as text.
@@ -66,6 +68,8 @@ pub struct Config {
     pub inbox: Vec<Inbox>,
     pub serve: Serve,
     pub night: NightRule,
+    pub report: ReportSettings,
+    pub hooks: HookSettings,
 }
 
 macro_rules! section {
@@ -242,6 +246,12 @@ mod tests {
         check("[log]\nformat = \"xml\"\n", "xml");
         check("[read]\nworkers = 100000\n", "read.workers");
         check("not toml", "test.toml");
+        check("[report]\nmatch_arcsec = 0.0\n", "report.match_arcsec");
+        check(
+            "[[report.standards]]\nname = \"x\"\nra = 1.0\ndec = 91.0\nlabels = {}\n",
+            "report.standards",
+        );
+        check("[hooks]\nwebhook = \"https://observatory/\"\n", "hooks.webhook");
         check("[watch]\nwaiting = 0\n", "watch.waiting");
         let inbox = "[[inbox]]\nname = \"live\"\nfolder = \"/in\"\npriority = \"live\"\n";
         check(&format!("{inbox}{inbox}"), "inbox.name");

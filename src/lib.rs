@@ -10,6 +10,7 @@
 //! 6. [`estimate`]: from outputs to labels with quality bits.
 //! 7. [`catalogue`]: rows and rejects, committed in segments and sealed in two formats.
 //! 8. [`ledger`]: which inputs are done.
+//! 9. [`report`]: one page about a sealed catalogue and the nights before it.
 //!
 //! [`watch`] finds the files of a night as they appear, where no command line names them.
 //!
@@ -36,6 +37,7 @@ pub mod plot;
 pub mod prep;
 pub mod quality;
 pub mod reject;
+pub mod report;
 pub mod serve;
 pub mod setup;
 pub mod spectrum;

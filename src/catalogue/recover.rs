@@ -230,7 +230,7 @@ pub(super) fn reconcile(
 pub(super) fn remove_scratch(folder: &Path) -> Result<u64, CatalogueError> {
     let ours: Vec<PathBuf> = publish::NAMES
         .iter()
-        .chain(&[LEDGER, super::MANIFEST, super::history::HISTORY])
+        .chain(&[LEDGER, super::MANIFEST, super::history::HISTORY, crate::report::REPORT])
         .map(|name| temporary_name(Path::new(name)))
         .collect();
     let mut removed = 0;

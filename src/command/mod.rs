@@ -8,8 +8,10 @@ mod check;
 mod docs;
 mod inspect;
 mod models;
+mod night;
 mod run;
 mod serve;
+mod top;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -77,6 +79,8 @@ fn execute(
         Command::Models { command } => models::models(config, command),
         Command::Inspect(args) => inspect::inspect(&config, &args),
         Command::Catalogue { command } => catalogue::catalogue(&config, command),
+        Command::Night { command } => night::night(&config, command),
+        Command::Top(args) => top::top(&args),
         Command::Config => Ok(docs::config()),
         Command::Bench(args) => bench::bench(&config, &args),
         Command::Completions { shell } => Ok(docs::completions(shell)),

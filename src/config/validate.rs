@@ -53,6 +53,8 @@ impl Config {
         seconds("watch.settle", self.watch.settle)?;
         seconds("watch.give_up", self.watch.give_up)?;
         seconds("watch.rescan", self.watch.rescan)?;
+        self.report.validate()?;
+        self.hooks.validate()?;
         self.validate_service()?;
         self.validate_inboxes()
     }

@@ -8,6 +8,8 @@
 
 mod arrivals;
 mod closing;
+pub mod detect;
+pub mod hooks;
 mod keeper;
 mod maker;
 mod manager;
