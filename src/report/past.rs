@@ -60,8 +60,6 @@ pub(super) struct Visit {
     pub(super) standard: usize,
     /// Which of the earlier nights; `None` is this one.
     pub(super) night: Option<usize>,
-    pub(super) id: String,
-    pub(super) snr: f32,
     pub(super) bad: bool,
     /// One a label.
     pub(super) values: Vec<f32>,
@@ -173,8 +171,7 @@ impl Past {
     fn visit(&mut self, standards: &Sky, row: &Row<'_>, night: Option<usize>, values: Vec<f32>) {
         let Some(standard) = standards.nearest(row.ra, row.dec) else { return };
         if self.visits.len() < MOST_REPEATS {
-            let (id, snr, bad) = (row.id.to_owned(), row.snr, row.bad);
-            self.visits.push(Visit { standard, night, id, snr, bad, values });
+            self.visits.push(Visit { standard, night, bad: row.bad, values });
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub mod lrs;
 pub mod night;
+pub mod sealed;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -55,7 +55,7 @@ impl<'a> Part<'a> {
     }
 
     /// The members of a list.
-    pub(super) fn list(self, key: &str) -> impl DoubleEndedIterator<Item = Part<'a>> {
+    pub(super) fn list(self, key: &str) -> impl Iterator<Item = Part<'a>> {
         self.0[key].as_array().into_iter().flatten().map(Part)
     }
 

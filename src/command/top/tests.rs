@@ -16,8 +16,8 @@ fn status() -> serde_json::Value {
         "stages": [{ "name": "read", "workers": 2, "busy": 0.75, "restarts": 1 }],
         "rejects_by_code": { "corrupt_fits": 1, "not_fits": 2 },
         "last_rejects": [
-            { "code": "not_fits", "file": "old.fits", "detail": "HDU 0", "remedy": "remove it" },
             { "code": "corrupt_fits", "file": "evil\u{1b}[2Jname.fits", "detail": "", "remedy": "fetch it again" },
+            { "code": "not_fits", "file": "old.fits", "detail": "HDU 0", "remedy": "remove it" },
         ],
         "nights": [{ "name": "2026-11-21", "phase": "open", "files": 120, "rows": 117, "rejects": 3 }],
         "inboxes": [{ "name": "live", "waiting": 7, "settling": 2, "oldest_s": 130.0 }],
@@ -41,14 +41,14 @@ fn a_screen_says_what_the_service_says() {
         "read \u{2192} prepare",
         "64 of 128",
         "read        75 % of 2 busy, 1 restarts",
-        "2026-11-21    open         120 files     117 rows      3 rejects",
-        "live: 7 waiting, 2 settling, oldest 2 min",
+        "2026-11-21    open       120 files    117 rows     3 rejects",
+        "live: 7 waiting, 2 settling, 2 min",
         "rejects: not_fits 2, corrupt_fits 1",
         "\u{2192} fetch it again",
     ] {
         assert!(screen.contains(words), "{words:?} is missing:\n{screen}");
     }
-    // The newest reject stands first, and no name can move the cursor.
+    // The newest reject stands first as in the answer, and no name can move the cursor.
     assert!(screen.find("evil").unwrap() < screen.find("old.fits").unwrap());
     assert!(!screen.contains('\u{1b}'));
 }

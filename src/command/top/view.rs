@@ -153,7 +153,7 @@ fn draw_nights(frame: &mut Frame<'_>, area: Rect, all: Part<'_>) {
         .map(|night| {
             let count = |key| night.count(key);
             Line::raw(format!(
-                "{:<13} {:<8} {:>7} files {:>7} rows {:>6} rejects",
+                "{:<13} {:<7} {:>6} files {:>6} rows {:>5} rejects",
                 night.text("name"),
                 night.text("phase"),
                 count("files"),
@@ -169,14 +169,13 @@ fn draw_inboxes(frame: &mut Frame<'_>, area: Rect, all: Part<'_>) {
     let lines: Vec<Line<'_>> = all
         .list("inboxes")
         .map(|inbox| {
-            let oldest =
-                inbox.number("oldest_s").map(|age| format!(", oldest {}", seconds(Some(age))));
+            let age = inbox.number("oldest_s").map(|age| format!(", {}", seconds(Some(age))));
             Line::raw(format!(
                 " {}: {} waiting, {} settling{}",
                 inbox.text("name"),
                 inbox.count("waiting"),
                 inbox.count("settling"),
-                oldest.unwrap_or_default()
+                age.unwrap_or_default()
             ))
         })
         .collect();
@@ -192,10 +191,8 @@ fn draw_rejects(frame: &mut Frame<'_>, area: Rect, all: Part<'_>) {
     } else {
         format!("rejects: {} ", counts.join(", "))
     };
-    // The newest is the last of the list, and the first that an eye looks for.
     let lines: Vec<Line<'_>> = all
         .list("last_rejects")
-        .rev()
         .take(usize::from(area.height))
         .map(|reject| {
             let remedy = reject.text("remedy");
