@@ -12,7 +12,6 @@ use std::sync::Arc;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
-use super::scan::MAX_FOLDERS;
 use super::settle::Sign;
 
 /// Something that happened in a watched folder.
@@ -36,17 +35,20 @@ pub struct Folders {
     inotify: OwnedFd,
     by_watch: HashMap<i32, Arc<Path>>,
     by_path: BTreeMap<Arc<Path>, i32>,
+    /// Folders that may be watched.
+    most: usize,
     /// Said once: the system watches no more folders for us.
     is_limited: bool,
     buffer: Vec<MaybeUninit<u8>>,
 }
 
 impl Folders {
-    pub fn new() -> Result<Self, Errno> {
+    pub fn new(most: usize) -> Result<Self, Errno> {
         Ok(Self {
             inotify: inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?,
             by_watch: HashMap::new(),
             by_path: BTreeMap::new(),
+            most,
             is_limited: false,
             buffer: vec![MaybeUninit::uninit(); 64 << 10],
         })
@@ -67,7 +69,7 @@ impl Folders {
             | WatchFlags::EXCL_UNLINK
             | WatchFlags::ONLYDIR;
         let is_known = self.by_path.contains_key(folder);
-        let added = if is_known || self.by_path.len() < MAX_FOLDERS {
+        let added = if is_known || self.by_path.len() < self.most {
             inotify::add_watch(&self.inotify, folder, flags)
         } else {
             Err(Errno::NOSPC)
@@ -156,5 +158,54 @@ impl Folders {
             self.forget(&folder);
         }
         changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_the_limit_folders_are_not_watched_and_the_others_are() {
+        let place = tempfile::tempdir().unwrap();
+        let mut folders = Folders::new(2).unwrap();
+        for name in ["a", "b", "c"] {
+            std::fs::create_dir(place.path().join(name)).unwrap();
+            folders.watch(&place.path().join(name));
+        }
+        assert!(folders.is_limited);
+        for name in ["a", "b", "c"] {
+            std::fs::write(place.path().join(name).join("x.fits"), b"x").unwrap();
+        }
+        let changes = folders.changes();
+        let heard = |name: &str| {
+            changes.contains(&Change::File(place.path().join(name).join("x.fits"), Sign::Seen))
+        };
+        assert_eq!(["a", "b", "c"].map(heard), [true, true, false]);
+        // Room that is given back is used.
+        folders.forget(&place.path().join("a"));
+        folders.watch(&place.path().join("c"));
+        assert_eq!(folders.by_path.len(), 2);
+        assert_eq!(folders.by_watch.len(), 2);
+    }
+
+    #[test]
+    fn a_moved_folder_and_those_below_it_are_forgotten() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        std::fs::create_dir_all(path("a/b/c")).unwrap();
+        std::fs::create_dir_all(path("a.b")).unwrap();
+        let mut folders = Folders::new(10).unwrap();
+        for name in ["", "a", "a/b", "a/b/c", "a.b"] {
+            folders.watch(&path(name));
+        }
+        std::fs::rename(path("a/b"), path("moved")).unwrap();
+        let changes = folders.changes();
+        assert_eq!(changes, [Change::Gone(path("a/b")), Change::Folder(path("moved"))]);
+        let known: Vec<_> = folders.by_path.keys().map(|path| path.to_path_buf()).collect();
+        assert_eq!(known, [path(""), path("a"), path("a.b")]);
+        // What happens below is not told by the old name.
+        std::fs::write(path("moved/c/x.fits"), b"x").unwrap();
+        assert_eq!(folders.changes(), []);
     }
 }

@@ -11,11 +11,12 @@ use super::bell::Bell;
 use super::folders::{Change, Folders};
 use super::look::{Look, is_temporary, is_wanted};
 use super::queue::Queue;
-use super::scan::{Entry, Scan};
+use super::scan::{Entry, MAX_FOLDERS, Scan};
 use super::seen::View;
 use super::settle::{Rules, Settling, Sign, Step};
 use super::whole::Inspector;
 use super::{Inbox, WatchSettings};
+use crate::failpoint::panic_on;
 
 /// How often the thread looks whether its folder is still the one that it knows.
 const BEAT: Duration = Duration::from_secs(1);
@@ -44,14 +45,29 @@ pub struct Keeper {
     /// What has to be listed now: the whole inbox, or folders that appeared.
     scans: Vec<Listing>,
     next_scan: Duration,
+    next_beat: Duration,
     /// Device and number of the inbox's folder, by which another one of its name is told.
     id: Option<(u64, u64)>,
+    /// Whether its folders are known.
+    is_listed: bool,
 }
 
 struct Listing {
     scan: Scan,
-    is_whole_inbox: bool,
+    what: Listed,
     begun: Duration,
+}
+
+/// What is listed, and what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    /// The whole inbox.
+    Inbox,
+    /// The folders of the inbox, so that they are watched before its files, which may be many, are
+    /// looked at.
+    Folders,
+    /// A folder that appeared.
+    NewFolder,
 }
 
 /// A file that is not known to be complete.
@@ -70,7 +86,7 @@ impl Keeper {
         queue: Arc<Queue>,
         seen: View,
     ) -> Self {
-        let folders = settings.inotify.then(Folders::new).and_then(|folders| {
+        let folders = settings.inotify.then(|| Folders::new(MAX_FOLDERS)).and_then(|folders| {
             folders
                 .inspect_err(|error| tracing::warn!(inbox = %name, %error, "the system gives no events of files, they are found by rescans alone; raise fs.inotify.max_user_instances with sysctl"))
                 .ok()
@@ -91,14 +107,15 @@ impl Keeper {
             following: HashMap::new(),
             due: BTreeSet::new(),
             scans: Vec::new(),
-            next_scan: Duration::ZERO,
+            next_scan: Duration::MAX,
+            next_beat: Duration::ZERO,
             id: None,
+            is_listed: false,
         }
     }
 
     /// Works until the queue asks it to stop.
     pub fn run(mut self) {
-        let mut next_beat = Duration::ZERO;
         loop {
             let wishes = self.queue.wishes(self.inbox, self.following.len());
             if wishes.stop {
@@ -110,24 +127,29 @@ impl Keeper {
             if wishes.scan {
                 self.next_scan = self.now();
             }
-            let changes = self.folders.as_mut().map(Folders::changes).unwrap_or_default();
-            let is_idle = changes.is_empty();
-            for change in changes {
-                self.hear(change);
+            if self.turn() {
+                continue;
             }
-            if self.now() >= next_beat {
-                self.look_at_folder();
-                next_beat = self.now() + BEAT;
-            }
-            let is_idle = !self.look_at_due() && is_idle;
-            let is_idle = !self.list_some() && is_idle;
-            if is_idle {
-                let due = self.due.first().map_or(Duration::MAX, |(due, _)| *due);
-                let until = due.min(next_beat).min(self.next_scan);
-                let events = self.folders.as_ref().map(Folders::as_fd);
-                self.bell.wait(events, until.saturating_sub(self.now()));
-            }
+            let due = self.due.first().map_or(Duration::MAX, |(due, _)| *due);
+            let until = due.min(self.next_beat).min(self.next_scan);
+            let events = self.folders.as_ref().map(Folders::as_fd);
+            self.bell.wait(events, until.saturating_sub(self.now()));
         }
+    }
+
+    /// Does a portion of everything that is to be done. False if there was nothing.
+    fn turn(&mut self) -> bool {
+        let changes = self.folders.as_mut().map(Folders::changes).unwrap_or_default();
+        let mut is_busy = !changes.is_empty();
+        for change in changes {
+            self.hear(change);
+        }
+        if self.now() >= self.next_beat {
+            self.look_at_folder();
+            self.next_beat = self.now() + BEAT;
+        }
+        is_busy |= self.look_at_due();
+        is_busy | self.list_some()
     }
 
     fn now(&self) -> Duration {
@@ -145,7 +167,7 @@ impl Keeper {
             }
             Change::Folder(path) if !is_temporary(&path) => {
                 // Files may be in it already, so it is watched first and listed then.
-                self.begin_scan(&path, false);
+                self.begin_scan(&path, Listed::NewFolder);
             }
             Change::Folder(_) => {}
             Change::Missed => {
@@ -163,44 +185,52 @@ impl Keeper {
             return;
         }
         let (inbox, folder) = (&self.name, self.folder.display());
-        match id {
-            Some(_) => tracing::info!(%inbox, %folder, "folder is there"),
-            None => {
-                tracing::warn!(%inbox, %folder, "folder is gone, it is watched again once it is back; mount or make it")
-            }
+        if id.is_some() {
+            tracing::info!(%inbox, %folder, "folder is there");
+        } else {
+            tracing::warn!(%inbox, %folder, "folder is gone, it is watched again once it is back; mount or make it");
         }
         self.id = id;
+        self.is_listed = false;
         if let Some(folders) = &mut self.folders {
             folders.forget(&self.folder);
         }
+        // What is being listed is of another folder now.
+        self.scans.clear();
         self.next_scan = self.now();
     }
 
-    fn begin_scan(&mut self, folder: &Path, is_whole_inbox: bool) {
-        let begun = self.now();
-        if is_whole_inbox {
-            // It finds what others would.
-            self.scans.clear();
-            self.next_scan = Duration::MAX;
-        } else if self.scans.len() >= PORTION {
+    fn begin_scan(&mut self, folder: &Path, what: Listed) {
+        if self.scans.len() >= PORTION {
             // So many new folders are found together.
-            self.next_scan = begun;
+            self.next_scan = self.now();
             return;
         }
-        let scan = if is_whole_inbox { Scan::of(folder) } else { Scan::of_new(folder) };
-        self.scans.push(Listing { scan, is_whole_inbox, begun });
+        let scan = match what {
+            Listed::NewFolder => Scan::of_new(folder),
+            Listed::Inbox | Listed::Folders => Scan::of(folder),
+        };
+        self.scans.push(Listing { scan, what, begun: self.now() });
     }
 
     /// Lists a portion of what is to be listed. False if there is nothing.
     fn list_some(&mut self) -> bool {
-        let is_listing = self.scans.iter().any(|listing| listing.is_whole_inbox);
+        let is_listing = self.scans.iter().any(|listing| listing.what == Listed::Inbox);
         if !is_listing && self.now() >= self.next_scan {
-            self.begin_scan(&self.folder.clone(), true);
+            self.next_scan = Duration::MAX;
+            // It finds what the others would.
+            self.scans.clear();
+            let folder = self.folder.clone();
+            self.begin_scan(&folder, Listed::Inbox);
+            if !std::mem::replace(&mut self.is_listed, true) {
+                self.begin_scan(&folder, Listed::Folders);
+            }
         }
-        // A folder that appeared just now comes first.
+        // What came last goes first: a folder that appeared just now.
         for _ in 0..PORTION {
             let Some(listing) = self.scans.last_mut() else { return false };
             match listing.scan.next() {
+                Some(Entry::File(_)) if listing.what == Listed::Folders => {}
                 Some(Entry::File(path)) => self.look(&path.into(), Sign::Seen),
                 Some(Entry::Folder(path)) => {
                     if let Some(folders) = &mut self.folders {
@@ -209,20 +239,24 @@ impl Keeper {
                 }
                 Some(Entry::Other) => {}
                 None => {
-                    if listing.is_whole_inbox {
-                        let took = self.started.elapsed().saturating_sub(listing.begun);
-                        let pause = self.rescan.max(took * REST_FACTOR);
-                        tracing::debug!(inbox = %self.name, seconds = took.as_secs_f64(), "listed");
-                        // Unless something asked for another listing meanwhile.
-                        if self.next_scan == Duration::MAX {
-                            self.next_scan = self.started.elapsed() + pause;
-                        }
-                    }
+                    let (what, begun) = (listing.what, listing.begun);
                     self.scans.pop();
+                    if what == Listed::Inbox {
+                        self.rest_from(begun);
+                    }
                 }
             }
         }
         true
+    }
+
+    /// The inbox was listed; sets when that is done again, unless somebody asked for it meanwhile.
+    fn rest_from(&mut self, begun: Duration) {
+        let took = self.now().saturating_sub(begun);
+        tracing::debug!(inbox = %self.name, seconds = took.as_secs_f64(), "listed");
+        if self.next_scan == Duration::MAX {
+            self.next_scan = self.now() + self.rescan.max(took * REST_FACTOR);
+        }
     }
 
     /// Looks at a portion of the files whose time has come. False if there is none.
@@ -243,6 +277,7 @@ impl Keeper {
         if !is_wanted(path) {
             return;
         }
+        panic_on("watch-look", path);
         let look = match Look::at(path) {
             Ok(Some(look)) => look,
             Ok(None) => return self.forget(path),
@@ -252,29 +287,32 @@ impl Keeper {
             }
         };
         let now = self.now();
-        match self.following.get_mut(path) {
-            Some(followed) => {
-                if followed.settling.identity() != look.identity {
-                    followed.arrived = look.touched;
-                }
-                followed.settling.observe(sign, look.identity, now);
+        if let Some(followed) = self.following.get_mut(path) {
+            if followed.settling.identity() != look.identity {
+                followed.arrived = look.touched;
             }
-            None => {
-                let taken = self.queue.identity(self.inbox, path).or_else(|| self.seen.done(path));
-                let begun = Settling::begin(taken, sign, look.identity, look.rested(), now);
-                let Some(settling) = begun else { return };
-                self.queue.withdraw(self.inbox, path);
-                if !self.queue.has_room(self.inbox, look.touched) {
-                    return;
-                }
-                if self.following.len() >= self.most {
-                    return self.queue.leave_out(self.inbox);
-                }
-                let followed = Followed { settling, arrived: look.touched, due: now };
-                self.following.insert(Arc::clone(path), followed);
-            }
+            followed.settling.observe(sign, look.identity, now);
+        } else {
+            self.follow(path, sign, look);
         }
         self.advance(path);
+    }
+
+    /// Begins to follow a file, unless it was taken as it is or there is no room for it.
+    fn follow(&mut self, path: &Arc<Path>, sign: Sign, look: Look) {
+        let taken = self.queue.identity(self.inbox, path).or_else(|| self.seen.done(path));
+        let now = self.now();
+        let begun = Settling::begin(taken, sign, look.identity, look.rested(), now);
+        let Some(settling) = begun else { return };
+        self.queue.withdraw(self.inbox, path);
+        if !self.queue.has_room(self.inbox, look.touched) {
+            return;
+        }
+        if self.following.len() >= self.most {
+            return self.queue.leave_out(self.inbox);
+        }
+        let followed = Followed { settling, arrived: look.touched, due: now };
+        self.following.insert(Arc::clone(path), followed);
     }
 
     fn advance(&mut self, path: &Arc<Path>) {
@@ -313,5 +351,57 @@ impl Keeper {
     fn forget(&mut self, path: &Path) {
         self.unfollow(path);
         self.queue.withdraw(self.inbox, path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::Priority;
+    use crate::watch::seen::Seen;
+
+    #[test]
+    fn files_of_which_the_system_could_not_tell_are_found_by_listing() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("live");
+        std::fs::create_dir(&folder).unwrap();
+        let inbox = Inbox { name: "live".into(), folder: folder.clone(), priority: Priority::Live };
+        let settings = WatchSettings {
+            inboxes: vec![inbox.clone()],
+            settle: Duration::from_millis(50),
+            give_up: Duration::from_mins(1),
+            rescan: Duration::from_hours(24),
+            inotify: true,
+            waiting: 65_536,
+        };
+        let bell = Arc::new(Bell::new().unwrap());
+        let queue = Arc::new(Queue::new(&settings.inboxes, &[Arc::clone(&bell)], 65_536));
+        let seen = Seen::open(&place.path().join("state")).unwrap();
+        let view = seen.view().unwrap();
+        let mut keeper = Keeper::new(0, &settings, &inbox, bell, Arc::clone(&queue), view);
+        while keeper.turn() {}
+
+        let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+        // Creating and closing are an event each.
+        let count = limit.trim().parse::<usize>().unwrap() / 2 + 500;
+        for number in 0..count {
+            std::fs::write(folder.join(format!("{number}.fits")), b"tiny").unwrap();
+        }
+        let heard = keeper.folders.as_mut().unwrap().changes();
+        let mut is_missed = heard.contains(&Change::Missed);
+        for change in heard {
+            keeper.hear(change);
+        }
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while queue.states()[0].waiting < count && Instant::now() < deadline {
+            let changes = keeper.folders.as_mut().unwrap().changes();
+            is_missed |= changes.contains(&Change::Missed);
+            for change in changes {
+                keeper.hear(change);
+            }
+            keeper.turn();
+        }
+        assert!(is_missed, "the system's queue was to overflow");
+        assert_eq!(queue.states()[0].waiting, count);
     }
 }

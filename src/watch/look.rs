@@ -41,7 +41,7 @@ impl Look {
     }
 }
 
-const CERTAIN: Duration = Duration::from_secs(60);
+const CERTAIN: Duration = Duration::from_mins(1);
 
 impl Identity {
     pub(super) fn of(metadata: &std::fs::Metadata) -> Self {

@@ -186,6 +186,12 @@ impl Watch {
         self.queue.give_again();
     }
 
+    /// Whether the thread of an inbox has died. Only a fault of the program does that; whoever
+    /// watches begins anew then.
+    pub fn has_failed(&self) -> bool {
+        self.keepers.iter().any(JoinHandle::is_finished)
+    }
+
     /// How it stands with each inbox, in the order of the settings.
     pub fn waiting(&self) -> Vec<InboxState> {
         self.queue.states()

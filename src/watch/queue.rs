@@ -151,7 +151,7 @@ impl Queue {
             if left.is_some_and(|left| left.is_zero()) {
                 return None;
             }
-            let waited = self.ready.wait_timeout(state, left.unwrap_or(Duration::from_secs(3600)));
+            let waited = self.ready.wait_timeout(state, left.unwrap_or(Duration::from_hours(1)));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }

@@ -38,10 +38,10 @@ const MOST_UNWRITTEN: usize = 65_536;
 const PAUSE: Duration = Duration::from_secs(2);
 /// A file that is absent is forgotten so long after it was done: it may be on a disk that comes
 /// back.
-const FORGET_AFTER: Duration = Duration::from_secs(30 * 86_400);
+const FORGET_AFTER: Duration = Duration::from_hours(30 * 24);
 /// Notes that are looked through after the writing, and how often.
 const REVIEW: usize = 500;
-const REVIEW_EVERY: Duration = Duration::from_secs(60);
+const REVIEW_EVERY: Duration = Duration::from_mins(1);
 
 /// What is done: the newest in memory, the rest on disk.
 pub struct Seen {

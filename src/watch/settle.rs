@@ -233,12 +233,11 @@ mod tests {
                 return;
             };
             let now = ms(self.now);
-            match &mut self.settling {
-                Some(settling) => settling.observe(sign, identity, now),
-                None => {
-                    let taken = self.taken.last().copied();
-                    self.settling = Settling::begin(taken, sign, identity, ms(0), now);
-                }
+            if let Some(settling) = &mut self.settling {
+                settling.observe(sign, identity, now);
+            } else {
+                let taken = self.taken.last().copied();
+                self.settling = Settling::begin(taken, sign, identity, ms(0), now);
             }
             while let Some(settling) = &mut self.settling {
                 match settling.step(now, RULES) {
