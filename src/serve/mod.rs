@@ -21,6 +21,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chrono::Utc;
@@ -96,6 +97,8 @@ pub fn serve(path: Option<PathBuf>, config: Config, interrupt: &Interrupt) -> an
     loop {
         run_flow(&service, &setting)?;
         if service.interrupt.is_asked() {
+            // The keeper may not have come to say so.
+            manager::stopping();
             service.nights.end();
             tracing::info!("service stops");
             return Ok(());
@@ -208,7 +211,7 @@ impl Service {
         let watch = match now.watch.take() {
             Some(watch) if now.config.watch_settings() == settings => watch,
             old => {
-                drop(old);
+                old.map_or((), drop_alone);
                 Arc::new(Watch::start(&settings, &self.folder.join(SEEN))?)
             }
         };
@@ -256,6 +259,15 @@ impl Witness for Service {
         if let Some(watch) = &self.now().watch {
             watch.done(&file.path);
         }
+    }
+}
+
+/// Drops what other threads hold for moments, and comes back when it is gone: what a watch
+/// remembers belongs to one watch at a time.
+fn drop_alone<T>(mut shared: Arc<T>) {
+    while let Err(again) = Arc::try_unwrap(shared).map(drop) {
+        shared = again;
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -80,6 +80,7 @@ fn candidate(service: &Service, path: Option<&PathBuf>) -> anyhow::Result<Settin
     if config.log != old.log {
         tracing::warn!("a change of the log's settings needs a restart");
     }
+    config.watch_settings().check()?;
     let maker = Arc::new(Maker::load(&config)?);
     Ok(Setting { config: Arc::new(config), maker })
 }

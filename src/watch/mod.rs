@@ -74,6 +74,16 @@ pub struct WatchSettings {
     pub waiting: usize,
 }
 
+impl WatchSettings {
+    /// Checks the inboxes without watching them.
+    ///
+    /// # Errors
+    /// [`WatchError`] says what to change.
+    pub fn check(&self) -> Result<(), WatchError> {
+        absolute(&self.inboxes).map(|_| ())
+    }
+}
+
 /// A complete file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {

@@ -6,6 +6,7 @@
 pub mod lrs;
 pub mod night;
 pub mod sealed;
+pub mod service;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
