@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 
 use super::closing::{Closer, Job};
+use super::hooks::Event;
 use super::{Phase, Service, manager};
 use crate::config::seconds;
 use crate::stage::Taken;
@@ -80,6 +81,10 @@ impl Keeper {
                 remedy = "see what its storage or driver waits for; the watchdog restarts the service",
                 "stage stands still, the watchdog is not fed"
             );
+            self.service.alarms().fire(&Event::Stall {
+                seconds: stage.oldest_work.as_secs_f64(),
+                waits: format!("stage {} stands still", stage.name),
+            });
         }
         self.stuck = stuck.is_some();
         !self.stuck
@@ -94,6 +99,7 @@ impl Keeper {
             None => 0.0,
         };
         self.said = Some((Instant::now(), done));
+        self.service.alarms().look_at_disk(self.service.nights.folder());
         let (rows, rejects) = (tally.rows, tally.rejects);
         let waiting = self.service.waiting();
         let nights = self.service.nights.names().join(" ");

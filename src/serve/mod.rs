@@ -6,6 +6,7 @@
 //! one night at a time. Which nights are open follows from the folders alone, so that any death of
 //! the process is mended by the next start.
 
+mod alarms;
 mod arrivals;
 mod closing;
 pub mod detect;
@@ -36,7 +37,9 @@ use crate::pipeline::{End, Known, Plan, end_of, supervision};
 use crate::spectrum::Meta;
 use crate::stage::{Counters, NightOf, Persevere, Rack, Witness};
 use crate::watch::{Watch, WatchError};
+use alarms::Alarms;
 use arrivals::Arrivals;
+use hooks::Event;
 use keeper::Keeper;
 use maker::Maker;
 pub use nights::{Nights, Reason};
@@ -68,6 +71,7 @@ struct Now {
     /// `None` until the first flow begins.
     watch: Option<Arc<Watch>>,
     monitor: Option<Monitor>,
+    alarms: Arc<Alarms>,
     /// The models that ran in this process, the newest last: nights of earlier ones are sealed too.
     makers: Vec<Arc<Maker>>,
 }
@@ -128,7 +132,7 @@ fn run_flow(service: &Arc<Service>, setting: &Setting) -> anyhow::Result<()> {
         persevere: &persevere,
         witness,
     };
-    let watch = service.adopt(setting)?;
+    let Some(watch) = adopt_patiently(service, setting)? else { return Ok(()) };
     // What an earlier flow took and did not finish.
     watch.give_again();
     let (counters, longitude) = (Arc::clone(&service.counters), config.night.longitude);
@@ -137,12 +141,37 @@ fn run_flow(service: &Arc<Service>, setting: &Setting) -> anyhow::Result<()> {
     service.reload.stops(flow.stopper());
     service.begin(flow.monitor());
     tracing::info!(model = maker.id(), provider = maker.provider, "service is ready");
+    service.alarms().fire(&Event::ServiceStarted {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        model: maker.id(),
+        provider: maker.provider.clone(),
+    });
     let report = flow.run(supervision(config));
     match end_of(report.ending, &service.counters)? {
         End::Abandoned if !service.interrupt.is_asked() => {
             bail!("the flow did not drain for the reload; the next start goes on")
         }
         End::Abandoned | End::Stopped | End::Drained => Ok(()),
+    }
+}
+
+/// Makes a setting the present one, as soon as the disk lets it; `None` if a stop request came first.
+fn adopt_patiently(service: &Service, setting: &Setting) -> Result<Option<Arc<Watch>>, WatchError> {
+    let mut waiting = false;
+    loop {
+        match service.adopt(setting) {
+            Err(error) if error.may_pass() => {
+                if service.interrupt.is_asked() {
+                    return Ok(None);
+                }
+                if !waiting {
+                    tracing::warn!(%error, "the inboxes cannot be watched yet, waiting");
+                }
+                waiting = true;
+                std::thread::sleep(seconds(setting.config.write.pause));
+            }
+            watch => return watch.map(Some),
+        }
     }
 }
 
@@ -167,6 +196,7 @@ impl Service {
         // Without a model no night can be opened yet; the first flow brings another rack.
         let closed =
             Rack::new(0, Arc::clone(&counters), Box::new(|_| unreachable!("no flow runs")));
+        let alarms = Arc::new(Alarms::new(&config.hooks));
         let config = Arc::new(config);
         Ok(Arc::new(Self {
             folder,
@@ -176,7 +206,7 @@ impl Service {
             rack: Arc::new(Mutex::new(closed)),
             reload: Reload::default(),
             running: AtomicBool::new(false),
-            now: Mutex::new(Now { config, watch: None, monitor: None, makers: Vec::new() }),
+            now: Mutex::new(Now { config, watch: None, monitor: None, alarms, makers: Vec::new() }),
             _lock: lock,
         }))
     }
@@ -195,6 +225,10 @@ impl Service {
         watch.waiting().iter().map(|inbox| inbox.waiting + inbox.settling).sum()
     }
 
+    fn alarms(&self) -> Arc<Alarms> {
+        Arc::clone(&self.now().alarms)
+    }
+
     fn snapshot(&self) -> Option<Snapshot> {
         self.now().monitor.as_ref().map(Monitor::snapshot)
     }
@@ -211,11 +245,16 @@ impl Service {
         let watch = match now.watch.take() {
             Some(watch) if now.config.watch_settings() == settings => watch,
             old => {
-                old.map_or((), drop_alone);
+                if let Some(old) = old {
+                    drop_alone(old);
+                }
                 Arc::new(Watch::start(&settings, &self.folder.join(SEEN))?)
             }
         };
         now.watch = Some(Arc::clone(&watch));
+        if now.alarms.settings != config.hooks {
+            now.alarms = Arc::new(Alarms::new(&config.hooks));
+        }
         now.config = Arc::clone(config);
         now.makers.retain(|old| old.id() != maker.id());
         now.makers.push(Arc::clone(maker));
@@ -252,6 +291,7 @@ impl Service {
 impl Witness for Service {
     fn committed(&self, outcomes: &[Outcome]) {
         self.nights.committed(outcomes);
+        self.alarms().committed(outcomes);
     }
 
     fn finished(&self, file: &SourceFile) {

@@ -146,6 +146,21 @@ pub enum WatchError {
     Descriptor(std::io::Error),
 }
 
+impl WatchError {
+    /// Whether a later try may succeed, as after a disk was full.
+    pub fn may_pass(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
+        match self {
+            Self::Store { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(DatabaseBusy | DatabaseLocked | DiskFull | SystemIoFailure)
+            ),
+            Self::Folder { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+}
+
 /// Inboxes under watch. Dropping it ends its threads, and what was done is written first.
 pub struct Watch {
     queue: Arc<Queue>,
