@@ -49,6 +49,11 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Exit> {
             }
         }
     }
+    if config.inbox.is_empty() {
+        println!("service        not set up: no [[inbox]] is configured");
+    } else {
+        say("service", service(config));
+    }
     let readers = workers_or_cores(config.read.workers);
     println!("device         {device}");
     println!(
@@ -57,6 +62,14 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Exit> {
         workers_or_cores(config.infer.workers)
     );
     Ok(exit)
+}
+
+/// Whether `starmill serve` could begin, as far as its configuration tells.
+fn service(config: &Config) -> Result<String, String> {
+    config.watch_settings().check().map_err(|error| error.to_string())?;
+    crate::serve::folder(config).map_err(|error| error.to_string())?;
+    let model = Ready::open(config, &config.serve.model).map_err(|error| error.to_string())?;
+    Ok(format!("{} over {} inboxes", model.id(), config.inbox.len()))
 }
 
 /// The bound on the memory of a run with this model, part by part.

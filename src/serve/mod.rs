@@ -312,7 +312,10 @@ fn drop_alone<T>(mut shared: Arc<T>) {
 }
 
 /// The folder of the service: as configured, or as systemd gives it.
-fn folder(config: &Config) -> Result<PathBuf, ConfigError> {
+///
+/// # Errors
+/// [`ConfigError::Value`] when neither says one.
+pub fn folder(config: &Config) -> Result<PathBuf, ConfigError> {
     if !config.serve.folder.as_os_str().is_empty() {
         return Ok(config.serve.folder.clone());
     }
