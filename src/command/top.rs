@@ -53,7 +53,7 @@ const PRINTED: (u16, u16) = (100, 40);
 pub(super) fn top(args: &TopArgs) -> anyhow::Result<Exit> {
     let service = Service::new(args)?;
     if args.once || !std::io::stdout().is_terminal() {
-        print!("{}", printed(&service.ask()?)?);
+        print!("{}", printed(&service.ask()?));
     } else {
         // The first answer comes before the screen is taken, so that its error can be read.
         let first = service.ask()?;
@@ -109,7 +109,7 @@ impl Service {
 }
 
 /// One screen as text.
-fn printed(status: &Status) -> Result<String, TopError> {
+fn printed(status: &Status) -> String {
     let rates = VecDeque::from([status.rate()]);
     let Ok(mut terminal) = Terminal::new(TestBackend::new(PRINTED.0, PRINTED.1));
     let Ok(_) = terminal.draw(|frame| view::draw(frame, status, &rates, None));
@@ -121,7 +121,7 @@ fn printed(status: &Status) -> Result<String, TopError> {
     let mut lines: Vec<String> = lines.collect();
     let used = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
     lines.truncate(used);
-    Ok(lines.join("\n") + "\n")
+    lines.join("\n") + "\n"
 }
 
 /// Draws until q is pressed. A service that goes away is said so and asked again.

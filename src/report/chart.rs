@@ -82,7 +82,7 @@ impl Plot {
     pub(super) fn draw(&self, words: &str, inside: &Markup) -> Markup {
         let (right, floor) = (self.width - RIGHT, self.height - BOTTOM);
         let (x_ticks, x_decimals) = self.x.ticks((self.width / 90.0).max(3.0));
-        let (y_ticks, y_decimals) = self.y.ticks((self.height / 60.0).max(3.0));
+        let (y_ticks, y_decimals) = self.y.ticks((self.height / 45.0).max(3.0));
         frame(
             self.width,
             self.height,

@@ -1,12 +1,14 @@
 //! The figures of the night, each from the findings to a drawing; `None` where there is nothing to
 //! draw.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 
 use super::chart::{Axis, Plot, dots, frame};
 use super::past::PastNight;
 use super::standards::Comparison;
-use super::statistics::quartiles;
+use super::statistics::{median, quartiles};
 use super::tonight::{Rejects, Tonight};
 
 /// Points in one figure: more only make the page heavy.
@@ -76,9 +78,7 @@ pub(super) fn sky(night: &Tonight, rejects: &Rejects) -> Option<Markup> {
         placed.map(move |star| project((star.ra, star.dec)))
     };
     let rejected = rejects.places.iter().step_by(thin(rejects.places.len())).copied().map(project);
-    if place(true).chain(place(false)).chain(rejected.clone()).next().is_none() {
-        return None;
-    }
+    place(true).chain(place(false)).chain(rejected.clone()).next()?;
     let path = |points: Vec<(f64, f64)>| {
         let points = points.into_iter().map(project);
         let text: Vec<String> = points.map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
@@ -167,18 +167,28 @@ pub(super) fn hours(night: &Tonight) -> Option<Markup> {
     };
     let points = |bad: bool| of(bad).filter_map(place);
     let all = || points(false).chain(points(true));
-    let x = Axis::over(all().map(|(x, _)| x), "hours UTC since the first evening's midnight")?;
+    let x = Axis::over(all().map(|(x, _)| x), "hours UTC, beyond 24 on the next day")?;
     // One file of another season would squeeze the night into a line.
     if x.to - x.from > 30.0 {
         return None;
     }
     let y = Axis::over(all().map(|(_, y)| y), "log S/N in g")?;
     let plot = Plot { width: 560.0, height: 300.0, x, y };
+    // Two medians an hour show clouds and moonlight better than the points do.
+    let mut halves: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
+    for (hour, snr) in all() {
+        #[expect(clippy::cast_possible_truncation, reason = "at most 60")]
+        halves.entry((hour * 2.0).floor() as i64).or_default().push(snr);
+    }
+    let middle =
+        |(half, values): (i64, Vec<f64>)| Some((half as f64 / 2.0 + 0.25, median(values)?));
+    let medians: Vec<(f64, f64)> = halves.into_iter().filter_map(middle).collect();
     Some(plot.draw(
         "Signal-to-noise ratio over the night",
         &html! {
             (plot.points("warned", points(true)))
             (plot.points("clean", points(false)))
+            (plot.line("median", &medians))
         },
     ))
 }

@@ -28,7 +28,7 @@ pub(super) fn render(findings: &Findings<'_>) -> Markup {
             body {
                 header {
                     h1 { "Night " (name) }
-                    p.soft { (findings.summary.line()) "." }
+                    p.soft { (observed(findings)) "Model " (findings.manifest.model) "." }
                 }
                 (tiles(findings))
                 (attention(findings))
@@ -41,6 +41,16 @@ pub(super) fn render(findings: &Findings<'_>) -> Markup {
                 (history::runs(findings))
                 (history::provenance(findings))
             }
+        }
+    }
+}
+
+/// When the night's spectra were taken.
+fn observed(findings: &Findings<'_>) -> Markup {
+    let times = || findings.tonight.stars.iter().filter_map(|star| star.observed);
+    html! {
+        @if let (Some(first), Some(last)) = (times().min(), times().max()) {
+            "Observed " (first.format("%Y-%m-%d %H:%M")) " to " (last.format("%Y-%m-%d %H:%M")) " UTC. "
         }
     }
 }
@@ -125,11 +135,11 @@ fn rejects(findings: &Findings<'_>) -> Markup {
         section {
             h2 { "Rejects" }
             @if groups.is_empty() { p { "Every spectrum gave a row." } } @else {
-                div.scroll { table {
+                div.scroll { table.wide {
                     thead { tr { th { "reason" } th.n { "spectra" } th.n { "share" } th { "what it means" } th { "what to do" } th { "first files" } } }
                     tbody { @for (code, group) in groups {
                         tr {
-                            td { code { (group.reason) } }
+                            td.name { code { (group.reason) } }
                             td.n { (count(group.count)) }
                             td.n { (percent(group.count, outcomes)) }
                             td { (meaning(code)) }
@@ -239,7 +249,7 @@ fn flags(findings: &Findings<'_>) -> Markup {
                     tbody { @for bit in set {
                         @let rows = night.bits[usize::from(bit.bit)];
                         tr {
-                            td { code { (bit.name) } }
+                            td.name { code { (bit.name) } }
                             td.n { (count(rows)) }
                             td.n { (percent(rows, night.rows)) }
                             td { (if bit.bad { "yes" } else { "" }) }

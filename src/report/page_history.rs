@@ -207,22 +207,27 @@ pub(super) fn runs(findings: &Findings<'_>) -> Markup {
 /// What made the rows.
 pub(super) fn provenance(findings: &Findings<'_>) -> Markup {
     let manifest = findings.manifest;
-    let table = |entries: &mut dyn Iterator<Item = (&String, &String)>| {
-        html! {
-            div.scroll { table { tbody { @for (key, value) in entries { tr { td { code { (key) } } td { code { (value) } } } } } } }
-        }
-    };
+    let tables = [
+        ("Software and model", &manifest.made_with),
+        ("SHA-256 of the model", &manifest.model_sha256),
+        ("SHA-256 of the catalogue", &manifest.sha256),
+        ("Settings that can change a row", &manifest.settings),
+    ];
     html! {
         section {
             h2 { "What made it" }
-            p { "Model " code { (manifest.model) } ". These lines and the SHA-256 of the published files stand in " code { "run.json" } "; " code { "starmill catalogue verify" } " compares them." }
-            (table(&mut manifest.made_with.iter()))
-            h3 style="margin-top: 1rem" { "SHA-256 of the model" }
-            (table(&mut manifest.model_sha256.iter()))
-            h3 style="margin-top: 1rem" { "SHA-256 of the catalogue" }
-            (table(&mut manifest.sha256.iter()))
-            h3 style="margin-top: 1rem" { "Settings that can change a row" }
-            (table(&mut manifest.settings.iter()))
+            p.soft {
+                "All of it stands in " code { "run.json" } "; " code { "starmill catalogue verify" }
+                " compares the digests."
+            }
+            @for (title, entries) in tables.iter().filter(|(_, entries)| !entries.is_empty()) {
+                h3 style="margin-top: 1rem" { (title) }
+                div.scroll { table.keys { tbody {
+                    @for (key, value) in *entries {
+                        tr { td.name { code { (key) } } td { code { (value) } } }
+                    }
+                } } }
+            }
         }
     }
 }

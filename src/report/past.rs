@@ -148,11 +148,11 @@ impl Past {
         }
         let (number, step) = (self.nights.len(), step(table.rows));
         let mut values: Vec<Vec<f64>> = vec![Vec::new(); tonight.labels.len()];
-        let mut rows = 0;
+        let mut rows = 0_u64;
         let read = table.each_row(|row| {
             self.visit(&gathered.standards, row, Some(number), row.values.to_vec());
             if !row.bad {
-                if rows % step == 0 {
+                if rows.is_multiple_of(step) {
                     for (values, value) in values.iter_mut().zip(row.values) {
                         values.push(f64::from(*value));
                     }

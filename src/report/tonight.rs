@@ -62,7 +62,7 @@ impl Tonight {
                 *count += u64::from(row.flags >> bit & 1 == 1);
             }
             night.clean += u64::from(!row.bad);
-            if night.rows % night.step == 0 {
+            if night.rows.is_multiple_of(night.step) {
                 night.values.extend_from_slice(row.values);
                 night.stars.push(Star {
                     id: row.id.to_owned(),
@@ -129,7 +129,7 @@ impl Rejects {
             if group.examples.len() < EXAMPLES {
                 group.examples.push((row.file.to_owned(), row.detail.to_owned()));
             }
-            if rejects.count % step == 0 && row.ra.is_finite() && row.dec.is_finite() {
+            if rejects.count.is_multiple_of(step) && row.ra.is_finite() && row.dec.is_finite() {
                 rejects.places.push((row.ra, row.dec));
             }
             rejects.count += 1;

@@ -58,7 +58,7 @@ impl RejectBurst {
             return None;
         }
         let share = self.rejects as f64 / self.window as f64;
-        self.state.begins_at(share).then(|| Event::RejectBurst {
+        self.state.begins_at(share).then_some(Event::RejectBurst {
             rejects: self.rejects,
             spectra: self.window,
             share,

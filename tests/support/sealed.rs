@@ -18,7 +18,7 @@ pub struct Star {
     pub dec: f64,
     pub snr: f32,
     pub date_obs: String,
-    /// teff, logg, fe_h.
+    /// `teff`, `logg`, `fe_h`.
     pub values: [f32; 3],
     pub quality: Quality,
 }

@@ -27,7 +27,7 @@ fn status() -> serde_json::Value {
 }
 
 fn shown(status: &serde_json::Value) -> String {
-    printed(&Status::parse(status.to_string().as_bytes()).unwrap()).unwrap()
+    printed(&Status::parse(status.to_string().as_bytes()).unwrap())
 }
 
 #[test]

@@ -89,11 +89,11 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, all: Part<'_>, lost: Option<&str
         seconds(latency.number("p50_s")),
         seconds(latency.number("p99_s"))
     );
-    let last = match lost {
+    let sentence = match lost {
         Some(why) => Line::styled(why.to_owned(), ALARM),
         None => Line::raw(all.text("waits")),
     };
-    let lines = vec![first, Line::from(vec![second.into(), latency.into(), free]), last];
+    let lines = vec![first, Line::from(vec![second.into(), latency.into(), free]), sentence];
     frame.render_widget(Paragraph::new(lines), area);
 }
 

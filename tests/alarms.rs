@@ -1,0 +1,112 @@
+//! Alert rules and the Grafana dashboard name metrics that the service has, and say what to do.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What the service exports, as rules and dashboard may name it. A histogram is named by its parts.
+const METRICS: [&str; 20] = [
+    "starmill_build_info",
+    "starmill_disk_free_bytes",
+    "starmill_disk_total_bytes",
+    "starmill_faults_total",
+    "starmill_files_total",
+    "starmill_inbox_oldest_seconds",
+    "starmill_inbox_waiting",
+    "starmill_label_drift",
+    "starmill_latency_seconds_bucket",
+    "starmill_latency_seconds_count",
+    "starmill_latency_seconds_sum",
+    "starmill_open_nights",
+    "starmill_queue_capacity_items",
+    "starmill_queue_items",
+    "starmill_ready",
+    "starmill_rejects_total",
+    "starmill_rows_total",
+    "starmill_stage_busy_seconds_total",
+    "starmill_stage_restarts_total",
+    "starmill_start_time_seconds",
+];
+
+fn read(path: &str) -> String {
+    fs::read_to_string(support::root().join(path)).expect("a file of the repository")
+}
+
+/// The metrics that a text names.
+fn named(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("starmill_")).collect()
+}
+
+#[test]
+fn rules_and_dashboard_name_metrics_that_exist() {
+    for path in ["ops/prometheus/starmill.rules.yml", "ops/grafana/starmill.json"] {
+        let text = read(path);
+        let named = named(&text);
+        assert!(named.len() > 10, "{path}: {named:?}");
+        for metric in named {
+            assert!(METRICS.contains(&metric), "{path} names {metric}, which the service has not");
+        }
+    }
+}
+
+#[test]
+fn every_panel_of_the_dashboard_asks_something_and_has_a_place() {
+    let dashboard: Value = serde_json::from_str(&read("ops/grafana/starmill.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let mut ids = BTreeSet::new();
+    let mut cells = BTreeSet::new();
+    for panel in panels {
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "two panels have one id");
+        assert!(!panel["description"].as_str().unwrap().is_empty(), "{}", panel["title"]);
+        let targets = panel["targets"].as_array().unwrap();
+        assert!(!targets.is_empty(), "{}", panel["title"]);
+        for target in targets {
+            let asked = target["expr"].as_str().unwrap();
+            assert!(asked.contains("instance=~\"$instance\""), "{asked} ignores the choice");
+        }
+        let place = |key: &str| panel["gridPos"][key].as_u64().unwrap();
+        for x in place("x")..place("x") + place("w") {
+            for y in place("y")..place("y") + place("h") {
+                assert!(x < 24 && cells.insert((x, y)), "{} covers another", panel["title"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_alert_says_what_to_do_and_is_tested() {
+    let rules = read("ops/prometheus/starmill.rules.yml");
+    let tests = read("tests/alarms/rules_test.yml");
+    let alerts: Vec<&str> = rules.split("- alert: ").skip(1).collect();
+    assert!(alerts.len() >= 8);
+    for alert in alerts {
+        let name = alert.lines().next().unwrap_or_default();
+        for part in ["expr: ", "severity: ", "summary: ", "description: ", "action: "] {
+            assert!(alert.contains(part), "{name} has no {part}");
+        }
+        assert!(tests.contains(&format!("alertname=\"{name}\"")), "{name} is in no test");
+    }
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "a skipped test says so")]
+fn promtool_accepts_the_rules_and_they_fire_when_they_should() {
+    if Command::new("promtool").arg("--version").output().is_err() {
+        println!("skipped: the rules need promtool, which Debian's package prometheus has");
+        return;
+    }
+    for arguments in [
+        ["check", "rules", "ops/prometheus/starmill.rules.yml"],
+        ["test", "rules", "tests/alarms/rules_test.yml"],
+    ] {
+        let output =
+            Command::new("promtool").args(arguments).current_dir(support::root()).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    }
+}
