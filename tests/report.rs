@@ -83,6 +83,7 @@ fn text(node: &Handle) -> String {
 
 /// A night after five others, all of made-up giants. So many of the stars of the first nights come
 /// again, and all labels of the last night are off by this much.
+#[expect(clippy::cast_possible_truncation, reason = "labels are single precision")]
 fn nights(root: &Path, count: usize, again: usize, off: [f32; 3]) -> PathBuf {
     let mut dice = Dice(5);
     let mut seen: Vec<Star> = Vec::new();
@@ -107,7 +108,9 @@ fn nights(root: &Path, count: usize, again: usize, off: [f32; 3]) -> PathBuf {
             }
         }
         if day == 10 {
-            stars.iter_mut().for_each(|star| star.quality = Quality::NONE);
+            for star in &mut stars {
+                star.quality = Quality::NONE;
+            }
             seen.clone_from(&stars);
         }
         let rejects = [
@@ -118,6 +121,13 @@ fn nights(root: &Path, count: usize, again: usize, off: [f32; 3]) -> PathBuf {
         seal(&root.join(&name), &stars, &rejects);
     }
     root.join("2026-11-15")
+}
+
+/// Leaves a page in the folder that `STARMILL_KEEP_REPORTS` names, for an eye to look at.
+fn keep(report: &Path, name: &str) {
+    if let Some(folder) = std::env::var_os("STARMILL_KEEP_REPORTS") {
+        fs::copy(report, Path::new(&folder).join(name)).unwrap();
+    }
 }
 
 fn drift(summary: &Summary, label: &str) -> report::Drift {
@@ -155,6 +165,7 @@ fn a_night_is_compared_with_the_nights_before_it() {
     assert!(line.contains(", 60 repeats, 8 standards, teff drifts by +"), "{line}");
     assert!(line.ends_with('K') && line.is_ascii() && !line.contains('\n'), "{line}");
 
+    keep(&summary.report, "compared.html");
     let page = Page::read(&summary.report);
     assert_eq!(page.texts("h1"), ["Night 2026-11-15"]);
     // Four of the night, three labels, three differences, one of the standards.
@@ -266,10 +277,7 @@ fn ten_thousand_rows_take_less_than_two_seconds() {
     assert!(took < Duration::from_secs(2), "{took:?}");
     let bytes = fs::metadata(&summary.report).unwrap().len();
     assert!(bytes < 1_500_000, "{bytes} bytes");
-    // For those who want to look at it.
-    if let Some(keep) = std::env::var_os("STARMILL_KEEP_REPORT") {
-        fs::copy(&summary.report, keep).unwrap();
-    }
+    keep(&summary.report, "large.html");
 }
 
 #[test]
@@ -283,6 +291,7 @@ fn the_catalogue_of_a_plain_run_has_a_report_too() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.starts_with("night whole: 6 rows ("), "{said}");
+    keep(&night.whole().join("report.html"), "run.html");
     let page = Page::read(&night.whole().join("report.html"));
     assert!(page.row("not_fits")[5].contains("broken.fits"));
     assert!(page.row("n_fe")[6].len() > 10);

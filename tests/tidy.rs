@@ -28,6 +28,12 @@ fn no_source_file_is_long() {
     }
 }
 
+/// Whether a line has a name that begins there: `report::` does not name `ort::`.
+fn names_in(line: &str, name: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(name).any(|(at, _)| !line[..at].ends_with(is_word))
+}
+
 #[test]
 fn each_dependency_has_one_door() {
     let doors = [
@@ -35,17 +41,17 @@ fn each_dependency_has_one_door() {
         ("actors/src", vec!["ndarray", "fitsio", "spectrum", "spectra"]),
         ("onnx/src", vec!["actix", "crossbeam", "starmill_actors", "fitsio"]),
         // The science reads no clock and keeps no log.
-        ("src/prep", vec!["std::fs", "std::time", "tracing", "println"]),
+        ("src/prep", vec!["std::fs", "std::time", "tracing", "println", "eprintln"]),
         // A report of equal inputs has equal bytes.
-        ("src/report", vec!["SystemTime", "Instant", "Utc::now", "tracing", "println"]),
-        ("src/estimate", vec!["std::fs", "std::time", "tracing", "println"]),
+        ("src/report", vec!["SystemTime", "Instant", "Utc::now", "tracing", "println", "eprintln"]),
+        ("src/estimate", vec!["std::fs", "std::time", "tracing", "println", "eprintln"]),
     ];
     for (folder, names) in doors {
         for (path, text) in sources(folder) {
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
             for line in code {
                 for name in &names {
-                    assert!(!line.contains(name), "{} names {name}: {line}", path.display());
+                    assert!(!names_in(line, name), "{} names {name}: {line}", path.display());
                 }
             }
         }
