@@ -290,7 +290,7 @@ fn the_catalogue_of_a_plain_run_has_a_report_too() {
     let output = support::starmill(&["night", "report", out]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.starts_with("night whole: 6 rows ("), "{said}");
+    assert!(said.starts_with("catalogue whole: 6 rows ("), "{said}");
     keep(&night.whole().join("report.html"), "run.html");
     let page = Page::read(&night.whole().join("report.html"));
     assert!(page.row("not_fits")[5].contains("broken.fits"));

@@ -23,7 +23,9 @@ impl Axis {
         if low > high {
             return None;
         }
-        let air = ((high - low) * 0.06).max(high.abs().max(1e-3) * 1e-3);
+        // A few equal values must not make an axis of their last digits.
+        let size = low.abs().max(high.abs()).max(0.1) * 0.02;
+        let air = if high - low < size { size } else { (high - low) * 0.06 };
         Some(Self { from: low - air, to: high + air, title })
     }
 
@@ -64,6 +66,8 @@ pub(super) struct Plot {
     pub(super) y: Axis,
 }
 
+/// Fewer points than this are drawn larger.
+const FEW: usize = 100;
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = 10.0;
 const TOP: f64 = 10.0;
@@ -159,14 +163,17 @@ pub(super) fn frame(width: f64, height: f64, words: &str, inside: &Markup) -> Ma
 /// Round points of one colour as one path: the smallest way to write ten thousand.
 pub(super) fn dots(class: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Markup {
     let mut path = String::new();
+    let mut count = 0;
     for (x, y) in points {
         // Writing to a string cannot fail.
         let _ = write!(path, "M{x:.1} {y:.1}h0");
+        count += 1;
     }
     if path.is_empty() {
         return html! {};
     }
-    html! { path class={ "dots " (class) } d=(path) {} }
+    let few = if count < FEW { " few" } else { "" };
+    html! { path class={ "dots " (class) (few) } d=(path) {} }
 }
 
 fn fixed(value: f64) -> String {

@@ -226,11 +226,21 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// What it is: a night by its name, else the catalogue of a run.
+    fn kind(&self) -> &'static str {
+        if past::NightName::of(Path::new(&self.name)).is_some() { "night" } else { "catalogue" }
+    }
+
     /// The night in one line, for the log.
     pub fn line(&self) -> String {
         let mut line = format!(
-            "night {}: {} rows ({} clean) and {} rejects of {} files",
-            self.name, self.rows, self.clean, self.rejects, self.files
+            "{} {}: {} rows ({} clean) and {} rejects of {} files",
+            self.kind(),
+            self.name,
+            self.rows,
+            self.clean,
+            self.rejects,
+            self.files
         );
         if let Some(snr) = self.snr {
             line += &format!(", median S/N {snr:.0}");

@@ -15,6 +15,7 @@ const STYLE: &str = include_str!("page.css");
 /// The whole page.
 pub(super) fn render(findings: &Findings<'_>) -> Markup {
     let Summary { name, .. } = &findings.summary;
+    let kind = if findings.summary.kind() == "night" { "Night" } else { "Catalogue" };
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -22,12 +23,12 @@ pub(super) fn render(findings: &Findings<'_>) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
-                title { "Night " (name) " \u{2013} Starmill" }
+                title { (kind) " " (name) " \u{2013} Starmill" }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 header {
-                    h1 { "Night " (name) }
+                    h1 { (kind) " " (name) }
                     p.soft { (observed(findings)) "Model " (findings.manifest.model) "." }
                 }
                 (tiles(findings))
