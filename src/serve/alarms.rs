@@ -1,15 +1,17 @@
-//! What the service tells to others by its hooks, and the detectors that decide when.
+//! What the service tells its hooks of, as it happens.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use super::detect::{DiskLow, RejectBurst};
+use super::detect::{DiskLow, RejectBurst, label_drifts};
 use super::hooks::{Event, HookSettings, Hooks};
+use super::maker::Maker;
 use crate::outcome::Outcome;
+use crate::report::Summary;
 
-/// Hooks with their detectors, for as long as their settings stay.
+/// The hooks with what decides when they are told.
 pub(super) struct Alarms {
-    pub(super) settings: HookSettings,
     hooks: Hooks,
     burst: Mutex<RejectBurst>,
     disk: Mutex<DiskLow>,
@@ -17,43 +19,55 @@ pub(super) struct Alarms {
 
 impl Alarms {
     pub(super) fn new(settings: &HookSettings) -> Self {
-        Self {
-            hooks: Hooks::new(settings),
-            burst: Mutex::new(RejectBurst::new(settings)),
-            disk: Mutex::new(DiskLow::new(settings)),
-            settings: settings.clone(),
-        }
+        let (burst, disk) = (RejectBurst::new(settings), DiskLow::new(settings));
+        Self { hooks: Hooks::new(settings), burst: Mutex::new(burst), disk: Mutex::new(disk) }
     }
 
-    /// Tells an event. It never waits.
-    pub(super) fn fire(&self, event: &Event) {
-        self.hooks.fire(event);
+    /// The service takes files for the first time.
+    pub(super) fn started(&self, maker: &Maker) {
+        self.hooks.fire(&Event::ServiceStarted {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            model: maker.model.id(),
+            provider: maker.provider.clone(),
+        });
     }
 
-    /// Sees outcomes that are durable.
+    /// These outcomes are durable.
     pub(super) fn committed(&self, outcomes: &[Outcome]) {
         let mut burst = self.burst.lock().unwrap_or_else(PoisonError::into_inner);
         for outcome in outcomes {
             if let Some(event) = burst.observe(outcome.content.is_err()) {
-                tracing::warn!(?event, "many rejects at once, see their codes and files");
-                self.fire(&event);
+                self.hooks.fire(&event);
             }
         }
     }
 
-    /// Sees the disk of a folder.
+    /// A stage stands still since then.
+    pub(super) fn stalled(&self, stage: &str, since: Duration) {
+        let waits = format!("everything before stage {stage} waits for it");
+        self.hooks.fire(&Event::Stall { seconds: since.as_secs_f64(), waits });
+    }
+
+    /// Looks at the room that is left on the disk of a folder.
     pub(super) fn look_at_disk(&self, folder: &Path) {
-        // A disk that does not answer has other troubles, which the writer meets.
         let Ok(disk) = rustix::fs::statvfs(folder) else { return };
         let (free, total) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
         let mut low = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(event) = low.observe(free, total) {
-            tracing::warn!(
-                free_bytes = free,
-                total_bytes = total,
-                "little room is left on the disk"
-            );
-            self.fire(&event);
+            self.hooks.fire(&event);
         }
+    }
+
+    /// A night is closed, with this report.
+    pub(super) fn closed(&self, folder: &Path, summary: &Summary) {
+        self.hooks.fire(&Event::NightClosed {
+            night: summary.name.clone(),
+            folder: folder.to_owned(),
+            report: summary.report.clone(),
+            rows: summary.rows,
+            rejects: summary.rejects,
+            line: summary.line(),
+        });
+        label_drifts(summary).for_each(|event| self.hooks.fire(&event));
     }
 }

@@ -10,8 +10,6 @@ use std::time::SystemTime;
 use serde_json::json;
 
 use super::Service;
-use super::detect::label_drifts;
-use super::hooks::Event;
 use super::maker::Maker;
 use super::nights::Reason;
 use super::volume::{CLOSED, Stage, Volume};
@@ -19,7 +17,7 @@ use crate::catalogue::{CatalogueError, Manifest, Store, history, ledger_in, repl
 use crate::failpoint::crash_point;
 use crate::ledger::Ledger;
 use crate::pipeline::seal;
-use crate::report::{self, ReportContext, Summary};
+use crate::report::{self, ReportContext};
 
 /// A night that is to be closed.
 pub(super) struct Job {
@@ -91,38 +89,26 @@ fn close(service: &Service, job: Job) -> anyhow::Result<bool> {
     let manifest = Manifest::read(&folder)?.ok_or_else(|| {
         anyhow::anyhow!("{} has no manifest although it is sealed; report this", folder.display())
     })?;
-    let summary = report(service, &folder);
-    note(&folder, volume, reason, &manifest)?;
-    crash_point!("close-noted");
-    let seconds = begin.elapsed().as_secs_f64();
-    let Manifest { rows, rejects, inputs: files, .. } = manifest;
-    let line = summary.as_ref().map(Summary::line).unwrap_or_default();
-    tracing::info!(night = %volume, rows, rejects, files, seconds, line, "night closed");
-    service.alarms().fire(&Event::NightClosed {
-        night: volume.to_string(),
-        report: summary.as_ref().map(|summary| summary.report.clone()).unwrap_or_default(),
-        folder,
-        rows,
-        rejects,
-        line,
-    });
-    summary.iter().flat_map(label_drifts).for_each(|event| service.alarms().fire(&event));
-    Ok(true)
-}
-
-/// Writes the night report. Without one a catalogue is not worth less: it can be written later.
-fn report(service: &Service, folder: &Path) -> Option<Summary> {
-    match report::write(folder, &ReportContext::of(&service.config())) {
+    let summary = match report::write(&folder, &ReportContext::of(&service.config())) {
         Ok(summary) => Some(summary),
         Err(error) => {
-            tracing::error!(
-                %error,
-                remedy = "write it later with `starmill night report`",
-                "the night has no report"
-            );
+            // The catalogue is what counts: `starmill night report` writes the page later.
+            tracing::error!(night = %volume, %error, "night has no report");
             None
         }
+    };
+    crash_point!("close-reported");
+    if let Some(summary) = &summary {
+        // Before the note: after a crash it is told again rather than never.
+        service.alarms().closed(&folder, summary);
     }
+    note(&folder, volume, reason, &manifest)?;
+    crash_point!("close-noted");
+    let line = summary.map(|summary| summary.line());
+    let seconds = begin.elapsed().as_secs_f64();
+    let Manifest { rows, rejects, inputs: files, .. } = manifest;
+    tracing::info!(night = %volume, rows, rejects, files, seconds, line, "night closed");
+    Ok(true)
 }
 
 /// Publishes the catalogue; `false` if a stop request came first.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 
 use super::closing::{Closer, Job};
-use super::hooks::Event;
 use super::{Phase, Service, manager};
 use crate::config::seconds;
 use crate::stage::Taken;
@@ -81,10 +80,7 @@ impl Keeper {
                 remedy = "see what its storage or driver waits for; the watchdog restarts the service",
                 "stage stands still, the watchdog is not fed"
             );
-            self.service.alarms().fire(&Event::Stall {
-                seconds: stage.oldest_work.as_secs_f64(),
-                waits: format!("stage {} stands still", stage.name),
-            });
+            self.service.alarms().stalled(stage.name, stage.oldest_work);
         }
         self.stuck = stuck.is_some();
         !self.stuck

@@ -39,7 +39,6 @@ use crate::stage::{Counters, NightOf, Persevere, Rack, Witness};
 use crate::watch::{Watch, WatchError};
 use alarms::Alarms;
 use arrivals::Arrivals;
-use hooks::Event;
 use keeper::Keeper;
 use maker::Maker;
 pub use nights::{Nights, Reason};
@@ -70,8 +69,8 @@ struct Now {
     config: Arc<Config>,
     /// `None` until the first flow begins.
     watch: Option<Arc<Watch>>,
-    monitor: Option<Monitor>,
     alarms: Arc<Alarms>,
+    monitor: Option<Monitor>,
     /// The models that ran in this process, the newest last: nights of earlier ones are sealed too.
     makers: Vec<Arc<Maker>>,
 }
@@ -139,13 +138,8 @@ fn run_flow(service: &Arc<Service>, setting: &Setting) -> anyhow::Result<()> {
     let flow = plan.build(Arrivals { watch, counters, longitude });
     service.interrupt.stops(flow.stopper());
     service.reload.stops(flow.stopper());
-    service.begin(flow.monitor());
+    service.begin(flow.monitor(), maker);
     tracing::info!(model = maker.id(), provider = maker.provider, "service is ready");
-    service.alarms().fire(&Event::ServiceStarted {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        model: maker.id(),
-        provider: maker.provider.clone(),
-    });
     let report = flow.run(supervision(config));
     match end_of(report.ending, &service.counters)? {
         End::Abandoned if !service.interrupt.is_asked() => {
@@ -206,7 +200,7 @@ impl Service {
             rack: Arc::new(Mutex::new(closed)),
             reload: Reload::default(),
             running: AtomicBool::new(false),
-            now: Mutex::new(Now { config, watch: None, monitor: None, alarms, makers: Vec::new() }),
+            now: Mutex::new(Now { config, watch: None, alarms, monitor: None, makers: Vec::new() }),
             _lock: lock,
         }))
     }
@@ -225,12 +219,12 @@ impl Service {
         watch.waiting().iter().map(|inbox| inbox.waiting + inbox.settling).sum()
     }
 
-    fn alarms(&self) -> Arc<Alarms> {
-        Arc::clone(&self.now().alarms)
-    }
-
     fn snapshot(&self) -> Option<Snapshot> {
         self.now().monitor.as_ref().map(Monitor::snapshot)
+    }
+
+    fn alarms(&self) -> Arc<Alarms> {
+        Arc::clone(&self.now().alarms)
     }
 
     /// A model that ran in this process.
@@ -252,7 +246,7 @@ impl Service {
             }
         };
         now.watch = Some(Arc::clone(&watch));
-        if now.alarms.settings != config.hooks {
+        if now.config.hooks != config.hooks {
             now.alarms = Arc::new(Alarms::new(&config.hooks));
         }
         now.config = Arc::clone(config);
@@ -264,9 +258,11 @@ impl Service {
     }
 
     /// A flow runs: from now on files are taken.
-    fn begin(&self, monitor: Monitor) {
+    fn begin(&self, monitor: Monitor, maker: &Maker) {
         self.now().monitor = Some(monitor);
-        self.running.store(true, Relaxed);
+        if !self.running.swap(true, Relaxed) {
+            self.alarms().started(maker);
+        }
         manager::ready();
     }
 
