@@ -70,6 +70,7 @@ pub struct Config {
     pub night: NightRule,
     pub report: ReportSettings,
     pub hooks: HookSettings,
+    pub http: HttpSettings,
 }
 
 macro_rules! section {
@@ -107,6 +108,10 @@ section! { Watch { settle: f64, give_up: f64, rescan: f64, inotify: bool, waitin
 
 /// Inboxes that are watched: each has a thread.
 const MAX_INBOXES: usize = 16;
+section! { HttpSettings {
+    address: String, token_file: PathBuf, hosts: Vec<String>, max_connections: usize,
+    max_streams: usize, timeout: f64,
+} }
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]

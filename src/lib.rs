@@ -26,6 +26,7 @@ mod diary;
 pub mod estimate;
 pub mod failpoint;
 pub mod fits;
+pub mod http;
 pub mod input;
 pub mod interrupt;
 pub mod ledger;

@@ -53,6 +53,9 @@ impl Config {
         seconds("watch.settle", self.watch.settle)?;
         seconds("watch.give_up", self.watch.give_up)?;
         seconds("watch.rescan", self.watch.rescan)?;
+        natural("http.max_connections", self.http.max_connections, 1024)?;
+        natural("http.max_streams", self.http.max_streams, self.http.max_connections)?;
+        seconds("http.timeout", self.http.timeout)?;
         self.report.validate()?;
         self.hooks.validate()?;
         self.validate_service()?;

@@ -8,6 +8,7 @@
 
 mod alarms;
 mod arrivals;
+pub mod board;
 mod closing;
 pub mod detect;
 pub mod hooks;

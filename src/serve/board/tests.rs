@@ -1,0 +1,179 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::*;
+use crate::input::Digest;
+use crate::outcome::{Estimate, Identity, Origin, SourceFile};
+use crate::quality::Quality;
+use crate::reject::Code;
+use crate::spectrum::Meta;
+
+const LONGITUDE: f64 = 117.575;
+
+fn about() -> About {
+    let label = |name: &str, unit: &str| Label { name: name.into(), unit: unit.into() };
+    About {
+        version: "1.2.3".into(),
+        model: "fcresnet 1.0.0".into(),
+        provider: "CPU".into(),
+        started: SystemTime::now(),
+        longitude: LONGITUDE,
+        folder: std::env::temp_dir(),
+        labels: vec![label("teff", "K"), label("logg", "dex")],
+    }
+}
+
+/// An outcome of a file of its own that arrived `latency` before `at`.
+fn outcome(number: u64, at: SystemTime, latency: Duration) -> Outcome {
+    let file = SourceFile {
+        sequence: number,
+        path: format!("night/spec-{number:05}.fits").into(),
+        digest: Digest::of(&number.to_le_bytes()),
+        first: 0,
+        spectra: 1,
+        total: 1,
+        parts: 1,
+        night: None,
+        arrived: Some(at - latency),
+    };
+    let mut quality = Quality::NONE;
+    quality.set_if(number.is_multiple_of(4), Quality::LOW_SNR);
+    let meta = Meta {
+        ra: Some(number as f64 * 0.01 % 360.0),
+        dec: Some(30.0),
+        snr: [None, Some(42.0), None, None, None],
+        ..Meta::default()
+    };
+    let estimate = Estimate {
+        values: vec![4800.0, f32::NAN],
+        novelty: 0.1,
+        quality,
+        pixels: 100,
+        bad_pixels: 0,
+        empty_bins: 0,
+    };
+    Outcome {
+        origin: Origin { file: Arc::new(file), index: 0 },
+        identity: Arc::new(Identity { name: None, survey: None, meta }),
+        content: if number % 10 == 9 {
+            Err(Code::NOT_FITS.because("no header"))
+        } else {
+            Ok(estimate)
+        },
+    }
+}
+
+fn outcomes(numbers: std::ops::Range<u64>, at: SystemTime) -> Vec<Outcome> {
+    numbers.map(|number| outcome(number, at, Duration::from_millis(500))).collect()
+}
+
+#[test]
+fn what_was_committed_is_shown() {
+    let board = Board::new(about());
+    let now = SystemTime::now();
+    board.committed(&outcomes(0..100, now), now);
+    let status = board.status_at(now);
+    let counts = Counts { files: 100, rows: 90, rejects: 10, bad_rows: 0 };
+    assert_eq!((status.counts, status.tonight), (counts, counts));
+    assert_eq!(status.rejects_by_code["not_fits"], 10);
+    assert_eq!(status.flags["low_snr"], 25);
+    assert!((status.latency.p50_s.unwrap() - 0.5).abs() < 0.01);
+    assert_eq!(status.last_rejects.len(), 10);
+    assert_eq!(status.last_rejects[0].file, "night/spec-00099.fits");
+    assert!(status.last_rejects[0].remedy.contains("remove it"));
+    let stars = board.stars(88, 10);
+    assert_eq!(stars.len(), 2);
+    assert_eq!(stars[1].values, [Some(4800.0), None]);
+    assert_eq!(stars[1].snr_g, Some(42.0));
+    assert_eq!(board.timeline(0.0, 10, 100)[0].rows, 90);
+}
+
+#[test]
+fn a_new_night_begins_at_local_noon_and_a_catch_up_is_not_of_it() {
+    let board = Board::new(about());
+    // Noon at Xinglong is at 04:10 UTC.
+    let time =
+        |text: &str| SystemTime::from(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap());
+    let (before, after) = (time("2026-11-22T04:09:00Z"), time("2026-11-22T04:10:00Z"));
+    board.committed(&outcomes(0..9, before), before);
+    assert_eq!(board.status_at(before).night, "2026-11-21");
+    let status = board.status_at(after);
+    assert_eq!(
+        (status.night.as_str(), status.tonight.rows, status.counts.rows),
+        ("2026-11-22", 0, 9)
+    );
+    assert_eq!(status.night_begins.round(), seconds(time("2026-11-22T04:09:42Z")));
+    let mut late = outcome(1, after, Duration::from_secs(1));
+    let file = SourceFile {
+        night: crate::night::Night::of_date("2026-11-21"),
+        ..(*late.origin.file).clone()
+    };
+    late.origin.file = Arc::new(file);
+    board.committed(&[late], after);
+    let status = board.status_at(after);
+    assert_eq!((status.tonight.rows, status.counts.rows), (0, 10));
+    assert_eq!(board.stars(0, 100).last().unwrap().night, "2026-11-21");
+}
+
+fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+#[test]
+fn nights_are_newest_first_and_bounded() {
+    let board = Board::new(about());
+    let night = |name: String, phase| NightSummary {
+        name,
+        phase,
+        files: 1,
+        rows: 1,
+        rejects: 0,
+        folder: String::new(),
+        report: None,
+    };
+    for day in 0..100 {
+        board.night(night(
+            format!("2026-{:02}-{:02}", 1 + day / 25, 1 + day % 25),
+            NightPhase::Open,
+        ));
+    }
+    board.night(night("2026-04-25+1".into(), NightPhase::Opened));
+    board.night(night("2026-04-25".into(), NightPhase::Closed));
+    let nights = board.status().nights;
+    assert_eq!(nights.len(), NIGHTS);
+    assert_eq!(nights[0].name, "2026-04-25+1");
+    assert_eq!(nights[1].phase, NightPhase::Closed);
+}
+
+#[test]
+fn another_model_makes_a_new_list_of_stars() {
+    let board = Board::new(about());
+    let now = SystemTime::now();
+    board.committed(&outcomes(0..5, now), now);
+    board.set_about(About { provider: "CUDA".into(), ..about() });
+    assert_eq!(board.stars(0, 100).len(), 5);
+    board.set_about(About { model: "other 1".into(), labels: Vec::new(), ..about() });
+    assert_eq!(board.stars(0, 100).len(), 0);
+    board.committed(&outcomes(5..6, now), now);
+    assert_eq!(board.stars(5, 100)[0].number, 6);
+    assert_eq!(board.status().drift.len(), 0);
+}
+
+/// The writer commits some thousand spectra a second and must not wait for the board.
+#[test]
+#[expect(clippy::print_stdout, reason = "the figure is the point")]
+fn an_outcome_is_noted_in_microseconds_and_takes_no_more_room_for_ever() {
+    let board = Board::new(about());
+    let now = SystemTime::now();
+    let groups: Vec<_> = (0..50).map(|i| outcomes(i * 1000..(i + 1) * 1000, now)).collect();
+    let begin = Instant::now();
+    groups.iter().for_each(|group| board.committed(group, now));
+    let each = begin.elapsed() / 50_000;
+    let begin = Instant::now();
+    let status = board.status_at(now);
+    println!("{each:?} an outcome, {:?} a status", begin.elapsed());
+    assert!(each < Duration::from_micros(100), "{each:?}");
+    assert_eq!(status.counts.files, 50_000);
+    assert_eq!(board.stars(0, usize::MAX).len(), STARS);
+    assert_eq!(board.rejects(0, usize::MAX).len(), REJECTS);
+}
