@@ -32,6 +32,8 @@ fn assert_closed(place: &Place, night: &str, rows: u64, rejects: u64) {
     assert_eq!(place.closed(night), (rows, rejects, rows + rejects), "{night}: {}", place.log());
     let (code, said) = verify(&place.night(night), &[]);
     assert_eq!(code, Some(0), "{night}: {said}");
+    let page = fs::read_to_string(place.night(night).join("report.html")).unwrap_or_default();
+    assert!(page.contains(night), "{night} has no report: {}", place.log());
 }
 
 #[test]
@@ -133,6 +135,11 @@ fn a_late_file_opens_a_supplement_and_a_known_one_does_not() {
         return;
     }
     let place = Place::new("");
+    let told = place.path("told");
+    place.configure(&format!(
+        "hooks.command = [\"/bin/sh\", \"-c\", \"cat >> {}\"]",
+        told.display()
+    ));
     let service = place.start_ready();
     place.put("a.fits.gz", &star(1));
     place.put("b.fits.gz", b"not gzip");
@@ -142,6 +149,10 @@ fn a_late_file_opens_a_supplement_and_a_known_one_does_not() {
     place.put("a.fits.gz", &Lrs::star(1).with("DATE", "'2022-01-01'").to_gzip(Layout::Table));
     assert_closed(&place, "2017-11-11+1", 2, 0);
     service.stop();
+    let told = fs::read_to_string(told).unwrap_or_default();
+    for event in ["service_started", "night_closed"] {
+        assert!(told.contains(event), "{event}: {told}\n{}", place.log());
+    }
     // All of it is seen again by a service that has forgotten what it took.
     let service = place.start_ready();
     place.put("later.fits.gz", &star(3));
@@ -263,8 +274,14 @@ fn a_closing_that_a_crash_interrupted_is_finished_by_the_next_start() {
         return;
     }
     const SIGABRT: i32 = 6;
-    for point in ["seal-written", "seal-catalogue.fits", "seal-done", "close-sealed", "close-noted"]
-    {
+    for point in [
+        "seal-written",
+        "seal-catalogue.fits",
+        "seal-done",
+        "close-sealed",
+        "close-reported",
+        "close-noted",
+    ] {
         let place = Place::new("");
         place.put("a.fits.gz", &star(1));
         let mut service = place.start(&[("FAILPOINTS", &format!("{point}=return"))]);

@@ -124,14 +124,17 @@ impl Nights {
         let earlier =
             earlier.map(|volume| Ledger::open_reader(&ledger_in(&volume.folder(&self.folder))));
         let earlier: Vec<_> = earlier.collect::<Result<_, _>>()?;
+        let is_written = self.lock().get(&volume).is_some_and(|open| open.diary.is_some());
+        let begin =
+            || Diary::begin(config, &volume.folder(&self.folder), &maker.id(), store.recovered());
+        // Outside of the lock, for it syncs.
+        let diary = (!is_written).then(begin);
         let mut nights = self.lock();
         let open = nights.entry(volume).or_insert_with(|| {
             tracing::info!(night = %volume, "night opens");
             Open::new(made, false)
         });
-        open.diary.get_or_insert_with(|| {
-            Diary::begin(config, &volume.folder(&self.folder), &maker.id(), store.recovered())
-        });
+        open.diary = open.diary.take().or(diary);
         Ok(Opened { store, earlier })
     }
 
@@ -280,4 +283,62 @@ pub(crate) fn opener(
         let today = || Night::of(Utc::now(), config.night.longitude);
         nights.open(night.unwrap_or_else(today), &maker, &config)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::volume::CLOSED;
+    use super::*;
+    use crate::catalogue::MANIFEST;
+
+    #[test]
+    fn what_is_due_follows_from_the_folders_the_clock_and_what_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: &str, files: &[&str]| {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            for file in files {
+                std::fs::write(folder.path().join(name).join(file), "").unwrap();
+            }
+        };
+        make("2017-11-09", &[MANIFEST, CLOSED]);
+        make("2017-11-10", &[MANIFEST]);
+        make("2017-11-11", &[]);
+        make("2017-11-11+1", &[]);
+        let tonight = Night::of(Utc::now(), 0.0).to_string();
+        make(&tonight, &[]);
+        let nights = Nights::find(folder.path().to_owned()).unwrap();
+        let now = Utc::now();
+        let mut rule = Config::load(None).unwrap().night;
+        rule.longitude = 0.0;
+        let due = |rule: &NightRule, now, idle| -> Vec<(String, Reason)> {
+            let due = nights.due(rule, now, idle).into_iter();
+            due.map(|(volume, reason)| (volume.to_string(), reason)).collect()
+        };
+        let named = |name: &str, reason| (name.to_owned(), reason);
+        let unfinished =
+            [named("2017-11-10", Reason::Unfinished), named("2017-11-11", Reason::Unfinished)];
+        assert_eq!(due(&rule, now, true), unfinished, "nothing was quiet for so long");
+        rule.quiet = 1e-9;
+        assert_eq!(due(&rule, now, false), unfinished, "something waits");
+        assert_eq!(due(&rule, now, true)[2..], [named("2017-11-11+1", Reason::Quiet)]);
+        // A supplement has as long as a night, from when it was made; a night, from its end.
+        let later = now + seconds(rule.deadline);
+        assert_eq!(due(&rule, later, false)[2..], [named("2017-11-11+1", Reason::Deadline)]);
+        let tomorrow = later + seconds(86_400.0);
+        assert_eq!(due(&rule, tomorrow, false)[3..], [named(&tonight, Reason::Deadline)]);
+        // Its marker closes a night before its end, once nothing waits.
+        let marker = folder.path().join("all-{night}");
+        marker.to_str().unwrap().clone_into(&mut rule.complete_marker);
+        std::fs::write(folder.path().join(format!("all-{tonight}")), "").unwrap();
+        assert_eq!(due(&rule, now, true)[3..], [named(&tonight, Reason::Marker)]);
+        assert_eq!(due(&rule, now, false).len(), 2);
+        // What closes is not due again; what failed is tried later.
+        for (volume, _) in nights.due(&rule, now, true) {
+            nights.begin_closing(volume);
+            assert!(nights.due(&rule, now, true).iter().all(|(other, _)| *other != volume));
+            nights.end_closing(volume, volume.number == 0);
+        }
+        assert_eq!(due(&rule, now, true), []);
+        assert_eq!(nights.names(), ["2017-11-11+1"]);
+    }
 }
