@@ -1,0 +1,99 @@
+//! The page in a browser: a real board and a real server, a night that is made up.
+//!
+//! Needs `chromium-headless-shell` or another Chromium; without one it says so. The pictures lie in
+//! `STARMILL_PICTURES`, if that names a folder, to be looked at.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod feed;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use starmill::http::{self, HttpSettings};
+
+/// A name that a page made of markup would run.
+const HOSTILE: &str = "<img src=x onerror=alert(1)>.fits";
+
+fn browser() -> Option<PathBuf> {
+    let names = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"];
+    let folders = std::env::var_os("PATH")?;
+    let mut places =
+        std::env::split_paths(&folders).flat_map(|folder| names.map(|name| folder.join(name)));
+    places.find(|place| place.is_file())
+}
+
+/// What the browser prints for the page, after letting it live for some seconds.
+fn visit(browser: &Path, url: &str, arguments: &[&str]) -> String {
+    let profile = tempfile::tempdir().unwrap();
+    let output = Command::new("timeout")
+        .arg("60")
+        .arg(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(["--timeout=4000"])
+        .args(arguments)
+        .arg(url)
+        .output()
+        .expect("the browser starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_page_shows_the_night_and_runs_nothing_that_a_file_is_named() {
+    let Some(browser) = browser() else {
+        println!("skipped: the page needs a browser; apt-get install chromium-headless-shell");
+        return;
+    };
+    let night = feed::Night::begin(HOSTILE);
+    let settings = HttpSettings {
+        address: "127.0.0.1:0".into(),
+        token_file: PathBuf::new(),
+        hosts: Vec::new(),
+        max_connections: 64,
+        max_streams: 16,
+        timeout: 10.0,
+    };
+    let server = http::start(&settings, Arc::clone(&night.board)).unwrap();
+    let url = format!("http://{}/", server.address());
+    // Some ticks, so that the board has seen the queues.
+    std::thread::sleep(Duration::from_secs(3));
+
+    let page = visit(&browser, &url, &["--dump-dom"]);
+    assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;.fits"), "{page}");
+    assert!(!page.contains("<img"), "a name became markup");
+    assert!(page.contains("infer") && page.contains("not_fits"), "{page}");
+    assert!(page.contains(">live<"), "the page follows no events: {page}");
+    assert!(page.contains("Kiel diagram of the last"), "a plot says nothing in words");
+
+    let kept = std::env::var_os("STARMILL_PICTURES").map(PathBuf::from);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = kept.as_deref().unwrap_or(folder.path());
+    for (name, size) in [
+        ("desk", "1280,800"),
+        ("desk-long", "1280,2600"),
+        ("phone", "360,740"),
+        ("phone-long", "360,5200"),
+    ] {
+        for theme in ["dark", "red", "light"] {
+            let picture = folder.join(format!("{name}-{theme}.png"));
+            let screenshot = format!("--screenshot={}", picture.display());
+            visit(
+                &browser,
+                &format!("{url}#{theme}"),
+                &[&screenshot, &format!("--window-size={size}")],
+            );
+            let drawn = image::open(&picture).expect("a picture").to_rgb8();
+            let is_lit = |pixel: &&image::Rgb<u8>| pixel.0.iter().any(|&value| value > 60);
+            assert!(drawn.pixels().filter(is_lit).count() > 5000, "{name} {theme} is empty");
+            // The eye stays adapted to the dark only where nothing but red shines.
+            let keeps_eyes = |pixel: &image::Rgb<u8>| pixel.0[1] < 90 && pixel.0[2] < 90;
+            assert!(theme != "red" || drawn.pixels().all(keeps_eyes), "{name} is not red alone");
+        }
+    }
+    server.stop();
+}
