@@ -82,6 +82,7 @@ def main() -> None:
         CONFIG.format(
             out=out,
             inbox=inbox,
+            port=options.port,
             longitude=0.0,
             settle=2.0,
             give_up=30.0,

@@ -42,6 +42,9 @@ quiet = {quiet}
 [write]
 pause = 0.5
 
+[http]
+address = "127.0.0.1:{port}"
+
 [log]
 format = "json"
 """
@@ -252,6 +255,7 @@ def main() -> None:
         CONFIG.format(
             out=out,
             inbox=inbox,
+            port=options.port,
             port=options.port,
             settle=0.5,
             give_up=3.0,

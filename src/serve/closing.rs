@@ -9,10 +9,10 @@ use std::time::SystemTime;
 
 use serde_json::json;
 
-use super::Service;
 use super::maker::Maker;
 use super::nights::Reason;
 use super::volume::{CLOSED, Stage, Volume};
+use super::{Service, window};
 use crate::catalogue::{CatalogueError, Manifest, Store, history, ledger_in, replace};
 use crate::failpoint::crash_point;
 use crate::ledger::Ledger;
@@ -104,6 +104,7 @@ fn close(service: &Service, job: Job) -> anyhow::Result<bool> {
     }
     note(&folder, volume, reason, &manifest)?;
     crash_point!("close-noted");
+    window::show_closed(&service.board, volume, &folder, &manifest);
     let line = summary.map(|summary| summary.line());
     let seconds = begin.elapsed().as_secs_f64();
     let Manifest { rows, rejects, inputs: files, .. } = manifest;

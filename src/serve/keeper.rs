@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 
 use super::closing::{Closer, Job};
-use super::{Phase, Service, manager};
+use super::{Phase, Service, manager, window};
 use crate::config::seconds;
 use crate::stage::Taken;
 
@@ -45,6 +45,7 @@ impl Keeper {
     fn tend(&mut self, has_watchdog: bool) {
         if self.service.interrupt.is_asked() && !self.stopping {
             self.stopping = true;
+            self.service.board.set_ready(false);
             manager::stopping();
         }
         match self.service.phase() {
@@ -99,6 +100,7 @@ impl Keeper {
         let (rows, rejects) = (tally.rows, tally.rejects);
         let waiting = self.service.waiting();
         let nights = self.service.nights.names().join(" ");
+        window::show_state(&self.service.board, self.service.inboxes(), &self.service.nights);
         manager::status(&format!(
             "{done} files, {rows} rows, {rejects} rejects, {rate:.1} files/s, {waiting} waiting; \
              open: {nights}"

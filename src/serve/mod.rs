@@ -18,12 +18,13 @@ mod manager;
 mod nights;
 mod reload;
 mod volume;
+mod window;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use chrono::Utc;
@@ -37,9 +38,10 @@ use crate::outcome::{Outcome, SourceFile};
 use crate::pipeline::{End, Known, Plan, end_of, supervision};
 use crate::spectrum::Meta;
 use crate::stage::{Counters, NightOf, Persevere, Rack, Witness};
-use crate::watch::{Watch, WatchError};
+use crate::watch::{InboxState, Watch, WatchError};
 use alarms::Alarms;
 use arrivals::Arrivals;
+use board::Board;
 use keeper::Keeper;
 use maker::Maker;
 pub use nights::{Nights, Reason};
@@ -57,6 +59,8 @@ struct Service {
     interrupt: Interrupt,
     counters: Arc<Counters>,
     nights: Arc<Nights>,
+    /// What the service shows.
+    board: Arc<Board>,
     rack: Arc<Mutex<Rack>>,
     reload: Reload,
     running: AtomicBool,
@@ -93,6 +97,8 @@ enum Phase {
 /// on from there.
 pub fn serve(path: Option<PathBuf>, config: Config, interrupt: &Interrupt) -> anyhow::Result<()> {
     let service = Service::new(config, interrupt)?;
+    // To the end of this call: the page is there while the model loads.
+    let _server = window::open(&service.config(), &service.board)?;
     Keeper::start(Arc::clone(&service)).context("no thread")?;
     fail::fail_point!("serve-starts");
     let config = service.config();
@@ -192,12 +198,14 @@ impl Service {
         let closed =
             Rack::new(0, Arc::clone(&counters), Box::new(|_| unreachable!("no flow runs")));
         let alarms = Arc::new(Alarms::new(&config.hooks));
+        let board = Arc::new(window::board(&config, &folder));
         let config = Arc::new(config);
         Ok(Arc::new(Self {
             folder,
             interrupt: interrupt.clone(),
             counters,
             nights,
+            board,
             rack: Arc::new(Mutex::new(closed)),
             reload: Reload::default(),
             running: AtomicBool::new(false),
@@ -214,10 +222,15 @@ impl Service {
         Arc::clone(&self.now().config)
     }
 
+    /// How it stands with each inbox.
+    fn inboxes(&self) -> Vec<InboxState> {
+        let watch = self.now().watch.clone();
+        watch.map(|watch| watch.waiting()).unwrap_or_default()
+    }
+
     /// Files that are there and not taken, in all inboxes.
     fn waiting(&self) -> usize {
-        let Some(watch) = self.now().watch.clone() else { return 0 };
-        watch.waiting().iter().map(|inbox| inbox.waiting + inbox.settling).sum()
+        self.inboxes().iter().map(|inbox| inbox.waiting + inbox.settling).sum()
     }
 
     fn snapshot(&self) -> Option<Snapshot> {
@@ -260,7 +273,9 @@ impl Service {
 
     /// A flow runs: from now on files are taken.
     fn begin(&self, monitor: Monitor, maker: &Maker) {
-        self.now().monitor = Some(monitor);
+        self.now().monitor = Some(monitor.clone());
+        let (config, counters) = (self.config(), Arc::clone(&self.counters));
+        window::show_flow(&self.board, &config, maker, &self.folder, monitor, counters);
         if !self.running.swap(true, Relaxed) {
             self.alarms().started(maker);
         }
@@ -289,6 +304,7 @@ impl Witness for Service {
     fn committed(&self, outcomes: &[Outcome]) {
         self.nights.committed(outcomes);
         self.alarms().committed(outcomes);
+        self.board.committed(outcomes, SystemTime::now());
     }
 
     fn finished(&self, file: &SourceFile) {

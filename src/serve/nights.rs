@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
+use super::board::{NightPhase, NightSummary};
 use super::maker::Maker;
 use super::volume::{Stage, Volume, volumes};
 use crate::catalogue::{CatalogueError, Store, StoreError, ledger_in};
@@ -232,6 +233,20 @@ impl Nights {
             open.closing = false;
             open.not_before = Some(Instant::now() + RETRY);
         }
+    }
+
+    /// How it stands with the nights that are not closed. Counts are of this process.
+    pub(crate) fn summaries(&self) -> Vec<NightSummary> {
+        let summary = |(volume, open): (&Volume, &Open)| NightSummary {
+            name: volume.to_string(),
+            phase: if open.closing { NightPhase::Closing } else { NightPhase::Open },
+            files: open.tally.files_done,
+            rows: open.tally.rows,
+            rejects: open.tally.rejects,
+            folder: volume.folder(&self.folder).display().to_string(),
+            report: None,
+        };
+        self.lock().iter().map(summary).collect()
     }
 
     /// Ends the histories of this process in all nights that are open.

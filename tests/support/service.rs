@@ -42,9 +42,10 @@ impl Place {
 
     /// Writes the configuration anew.
     pub fn configure(&self, more: &str) {
-        let (folder, inbox) = (self.path("state"), self.inbox());
+        let quoted = |path: PathBuf| format!("{:?}", path.to_string_lossy());
+        let (folder, inbox) = (quoted(self.path("state")), quoted(self.inbox()));
         let lines = format!(
-            "serve.folder = {folder:?}\nserve.progress_limit = 1.0\n\
+            "serve.folder = {folder}\nserve.progress_limit = 1.0\nhttp.address = \"\"\n\
              watch.settle = 0.2\nwatch.give_up = 0.5\n\
              infer.batch = 8\ninfer.max_delay = 0.001\nsupervision.drain_limit = 20.0\n\
              night.quiet = 2.0\n"
@@ -53,7 +54,7 @@ impl Place {
         let is_new = |line: &&str| !more.lines().any(|other| key(other) == key(line));
         let kept: Vec<&str> = lines.lines().filter(is_new).collect();
         let text = format!(
-            "{}\n{more}\n[[inbox]]\nname = \"live\"\nfolder = {inbox:?}\npriority = \"live\"\n",
+            "{}\n{more}\n[[inbox]]\nname = \"live\"\nfolder = {inbox}\npriority = \"live\"\n",
             kept.join("\n")
         );
         fs::write(self.path("config.toml"), text).unwrap();
