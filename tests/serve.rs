@@ -102,10 +102,10 @@ fn the_watchdog_is_fed_in_an_idle_night_and_not_while_a_stage_stands_still() {
 
 #[test]
 fn kills_lose_nothing_and_double_nothing() {
+    const FILES: u32 = 120;
     if !support::has_library("kills of the service") {
         return;
     }
-    const FILES: u32 = 120;
     let place = Place::new("night.quiet = 3.0\nserve.commit_age = 0.05\nwrite.segment_spectra = 5");
     let mut random = 0x9e37_79b9_u64;
     for part in 0..6 {
@@ -270,10 +270,10 @@ fn another_model_takes_a_supplement_and_the_old_one_is_sealed_as_what_it_is() {
 
 #[test]
 fn a_closing_that_a_crash_interrupted_is_finished_by_the_next_start() {
+    const SIGABRT: i32 = 6;
     if !support::has_library("crashes while closing") {
         return;
     }
-    const SIGABRT: i32 = 6;
     for point in [
         "seal-written",
         "seal-catalogue.fits",
