@@ -14,6 +14,8 @@
 //!
 //! [`watch`] finds the files of a night as they appear, where no command line names them.
 //!
+//! [`serve`] keeps on doing this night after night, and [`http`] shows what it does.
+//!
 //! [`stage`] adapts these to the flow of `starmill_actors`, and [`pipeline`] joins them.
 
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::float_cmp))]

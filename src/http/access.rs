@@ -70,7 +70,7 @@ impl Access {
         if !self.knows_host(request.connection_info().host()) {
             return Some(Refusal::HOST);
         }
-        (is_guarded(request.path()) && !self.has_token(headers)).then_some(Refusal::TOKEN)
+        (!is_open(request.path()) && !self.has_token(headers)).then_some(Refusal::TOKEN)
     }
 
     /// Whether a page from elsewhere could not have sent this: a browser names the host that it
@@ -95,9 +95,10 @@ impl Access {
     }
 }
 
-/// The page and its parts hold no data, and whether the service lives is no secret.
-fn is_guarded(path: &str) -> bool {
-    path.starts_with("/api/") || path.starts_with("/metrics")
+/// What needs no token: the page and its parts hold no data, and whether the service lives is no
+/// secret. All else needs one, however a path is spelled.
+fn is_open(path: &str) -> bool {
+    matches!(path, "/health" | "/ready") || super::page::is_part(path)
 }
 
 fn read_token(path: &Path) -> Result<Vec<u8>, HttpError> {

@@ -8,10 +8,8 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::serve::board::{Board, LATENCY_BOUNDS, NightPhase, Status, Totals};
@@ -176,25 +174,28 @@ impl Collector for Look {
             // The encoder adds the endings of counters and infos.
             let name = metric.name.trim_end_matches("_total").trim_end_matches("_info");
             let mut family = encoder.encode_descriptor(name, metric.help, None, kind)?;
-            match kind {
-                MetricType::Histogram => histogram(family, &totals)?,
-                MetricType::Info => {
-                    for (labels, _) in read(&status, &totals) {
-                        family.encode_info(&labels)?;
-                    }
-                }
-                _ => {
-                    for (labels, value) in read(&status, &totals) {
-                        let sample = family.encode_family(&labels)?;
-                        match kind {
-                            MetricType::Counter => ConstCounter::new(value).encode(sample)?,
-                            _ => ConstGauge::new(value).encode(sample)?,
-                        }
-                    }
+            if matches!(kind, MetricType::Histogram) {
+                histogram(family, &totals)?;
+                continue;
+            }
+            for (labels, value) in read(&status, &totals) {
+                if matches!(kind, MetricType::Info) {
+                    family.encode_info(&labels)?;
+                } else if labels.is_empty() {
+                    sample(&mut family, kind, value)?;
+                } else {
+                    sample(&mut family.encode_family(&labels)?, kind, value)?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+fn sample(encoder: &mut MetricEncoder<'_>, kind: MetricType, value: f64) -> fmt::Result {
+    match kind {
+        MetricType::Counter => encoder.encode_counter::<NoLabelSet, _, f64>(&value, None),
+        _ => encoder.encode_gauge(&value),
     }
 }
 

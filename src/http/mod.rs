@@ -24,6 +24,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::rt::{System, net::TcpStream, time};
 use actix_web::{App, HttpServer, web};
+use rustix::net::sockopt;
 use thiserror::Error;
 
 use crate::config::seconds;
@@ -161,7 +162,7 @@ async fn serve(
         .client_disconnect_timeout(limit)
         .keep_alive(limit)
         .disable_signals()
-        .on_connect(move |connection, _| give_up_after(connection, limit))
+        .on_connect(move |connection, _| limit_connection(connection, limit))
         .listen(listener);
     let server = match server {
         Ok(server) => server.run(),
@@ -176,13 +177,18 @@ async fn serve(
     ticker.abort();
 }
 
+/// The most that the system keeps for a client who does not take it, bytes.
+const UNSENT: usize = 1 << 17;
+
 /// Lets the system close a connection whose client takes nothing for so long: a stream that waits
 /// for its client is not asked for more, and could not see the time.
-fn give_up_after(connection: &dyn Any, limit: Duration) {
+fn limit_connection(connection: &dyn Any, limit: Duration) {
     let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
     let milliseconds = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
-    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds) {
-        tracing::debug!(%error, "a connection has no time limit");
+    let limited = sockopt::set_tcp_user_timeout(stream, milliseconds)
+        .and_then(|()| sockopt::set_socket_send_buffer_size(stream, UNSENT));
+    if let Err(error) = limited {
+        tracing::debug!(%error, "a connection has no limits");
     }
 }
 

@@ -14,6 +14,13 @@ const SCRIPTS: [(&str, &str); 3] = [
     ("stream", include_str!("page/stream.js")),
 ];
 
+/// Whether a path is the page's or that of a part of it.
+pub(super) fn is_part(path: &str) -> bool {
+    let script = |name: &str| SCRIPTS.iter().any(|(known, _)| *known == name);
+    matches!(path, "/" | "/dashboard.css" | "/icon.svg")
+        || path.strip_prefix('/').and_then(|path| path.strip_suffix(".js")).is_some_and(script)
+}
+
 pub(super) async fn html() -> HttpResponse {
     let page = include_str!("page/dashboard.html");
     HttpResponse::Ok().content_type(ContentType::html()).body(page)

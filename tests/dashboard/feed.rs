@@ -125,6 +125,14 @@ impl Night {
         let (stopper, flow) = start(&board);
         Self { board, stopper, flow: Some(flow) }
     }
+
+    /// Commits so many more outcomes at once.
+    #[allow(dead_code, reason = "the page does without")]
+    pub fn more(&self, outcomes: u64, at: SystemTime) {
+        let mut sky = Chance(outcomes);
+        let stars = (0..outcomes).map(|star| outcome(&mut sky, star, at, 0.0));
+        self.board.committed(&stars.collect::<Vec<_>>(), at);
+    }
 }
 
 impl Drop for Night {

@@ -8,6 +8,7 @@ mod support;
 
 mod feed;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -34,13 +35,42 @@ fn visit(browser: &Path, url: &str, arguments: &[&str]) -> String {
         .arg(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"])
         .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(["--timeout=4000"])
+        .args(["--virtual-time-budget=5000"])
         .args(arguments)
         .arg(url)
         .output()
         .expect("the browser starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn settings() -> HttpSettings {
+    HttpSettings {
+        address: "127.0.0.1:0".into(),
+        token_file: PathBuf::new(),
+        hosts: Vec::new(),
+        max_connections: 64,
+        max_streams: 16,
+        timeout: 10.0,
+    }
+}
+
+#[test]
+fn the_page_asks_for_a_token_that_is_needed() {
+    let Some(browser) = browser() else {
+        println!("skipped: the page needs a browser; apt-get install chromium-headless-shell");
+        return;
+    };
+    let night = feed::Night::begin("a.fits");
+    let folder = tempfile::tempdir().unwrap();
+    let token_file = folder.path().join("token");
+    std::fs::write(&token_file, "a-token-of-many-letters").unwrap();
+    std::fs::set_permissions(&token_file, PermissionsExt::from_mode(0o600)).unwrap();
+    let server =
+        http::start(&HttpSettings { token_file, ..settings() }, Arc::clone(&night.board)).unwrap();
+    let page = visit(&browser, &format!("http://{}/", server.address()), &["--dump-dom"]);
+    assert!(page.contains("<form id=\"ask\">"), "the form is hidden: {page}");
+    assert!(!page.contains("fcresnet"), "data without a token");
 }
 
 #[test]
@@ -50,15 +80,7 @@ fn the_page_shows_the_night_and_runs_nothing_that_a_file_is_named() {
         return;
     };
     let night = feed::Night::begin(HOSTILE);
-    let settings = HttpSettings {
-        address: "127.0.0.1:0".into(),
-        token_file: PathBuf::new(),
-        hosts: Vec::new(),
-        max_connections: 64,
-        max_streams: 16,
-        timeout: 10.0,
-    };
-    let server = http::start(&settings, Arc::clone(&night.board)).unwrap();
+    let server = http::start(&settings(), Arc::clone(&night.board)).unwrap();
     let url = format!("http://{}/", server.address());
     // Some ticks, so that the board has seen the queues.
     std::thread::sleep(Duration::from_secs(3));

@@ -123,19 +123,24 @@ function tables(status) {
   ]), "none");
   fill("inboxes", [["inbox"], ["wait", true], ["settle", true], ["oldest", true]], status.inboxes.map((inbox) =>
     [inbox.name, number(inbox.waiting), number(inbox.settling), duration(inbox.oldest_s)]), "none watched");
-  fill("nights", [["night"], ["state"], ["files", true], ["rows", true], ["rejects", true]],
+  fill("nights", [["night", false, "file"], ["state"], ["files", true], ["rows", true], ["rejects", true]],
     status.nights.slice(0, 10).map((one) => [
       withReason(one.name, one.report ?? one.folder), one.phase,
       number(one.files), number(one.rows), number(one.rejects),
     ]), "none yet");
-  const drifting = ({ median, error, recent }) => recent >= 20 && Math.abs(median) > 4 * error;
+  const says = ({ median, error, recent }) => {
+    if (recent < 20) return "too few to say";
+    const errors = Math.abs(median) / error;
+    if (!(errors >= 3)) return "steady";
+    if (errors < 5) return element("span", { kind: "moved", text: "perhaps moved: watch it" });
+    return element("b", { kind: "bad", text: "has moved: look at the spectrograph and the sky" });
+  };
   const digits = (unit) => unit === "K" ? 0 : 3;
-  fill("drift", [["label"], ["pairs", true], ["median", true], ["± error", true], ["scatter", true], ["unit"], ["says"]],
+  fill("drift", [["label"], ["pairs", true], ["median", true], ["± error", true], ["scatter", true], ["unit"], [""]],
     status.drift.filter((drift) => drift.recent).map((drift) => [
       drift.label, number(drift.recent), drift.median.toFixed(digits(drift.unit)),
       drift.error.toFixed(digits(drift.unit)), drift.scatter.toFixed(digits(drift.unit)), drift.unit,
-      drift.recent < 20 ? "too few to say" : drifting(drift)
-        ? element("b", { kind: "bad", text: "it has moved: look at the spectrograph and the sky" }) : "steady",
+      says(drift),
     ]), "no star of an earlier night has come again since the service started");
 }
 

@@ -99,8 +99,11 @@ function reversed(axis) {
 function logarithmic(low, high, text = String) {
   const [a, b] = [Math.log10(low), Math.log10(high)];
   const ticks = [];
-  for (let power = Math.ceil(a - 1e-9); power <= b + 1e-9; power++) {
-    ticks.push([10 ** power, text(Number((10 ** power).toPrecision(1)))]);
+  for (let power = Math.floor(a); power <= b + 1e-9; power++) {
+    for (const digit of b - a < 2.2 ? [1, 2, 5] : [1]) {
+      const value = Number((digit * 10 ** power).toPrecision(1));
+      if (value >= low * 0.999 && value <= high * 1.001) ticks.push([value, text(value)]);
+    }
   }
   const share = (v) => (Math.log10(Math.min(Math.max(v, low), high)) - a) / (b - a);
   return { ticks, share };
@@ -238,17 +241,21 @@ export function snr(stars, status) {
     .map((star) => ({ x: star.time, y: star.snr_g, bad: star.bad }));
   if (!points.length) return new Plot("snr", "S/N: no star yet tonight.").nothing("no star yet tonight");
   const middle = points.map((p) => p.y).toSorted((a, b) => a - b)[points.length >> 1];
-  const most = Math.max(100, ...points.map((p) => p.y));
+  const least = Math.max(1, Math.min(10, ...points.map((p) => p.y)));
+  const most = Math.max(100, ...points.map((p) => p.y)) * 1.2;
   const says = `S/N in g of the last ${points.length} stars of tonight; the median is ${middle.toFixed(0)}.`;
   const plot = new Plot("snr", says);
   const begin = Math.min(points[0].x, status.time - 600);
-  plot.axes(hours(begin, status.time + 5), logarithmic(1, 10 ** Math.ceil(Math.log10(most))));
+  plot.axes(hours(begin, status.time + 5), logarithmic(least, most));
   scatter(plot, points);
   plot.pen.strokeStyle = colour("three");
   plot.pen.setLineDash([4, 3]);
   const at = plot.toY(middle);
   plot.line([PAD.left, at], [plot.width - PAD.right, at]);
-  plot.pen.fillStyle = colour("text");
+  const text = `median ${middle.toFixed(0)}`;
   plot.pen.textAlign = "left";
-  plot.pen.fillText(`median ${middle.toFixed(0)}`, PAD.left + 4, at - 14);
+  plot.pen.fillStyle = colour("panel");
+  plot.pen.fillRect(PAD.left + 3, at - 17, plot.pen.measureText(text).width + 6, 15);
+  plot.pen.fillStyle = colour("text");
+  plot.pen.fillText(text, PAD.left + 6, at - 15);
 }
