@@ -195,7 +195,7 @@ function limits(values, least, margin) {
 function scatter(plot, points) {
   points.forEach(({ x, y, bad }, i) => {
     const age = points.length - 1 - i;
-    plot.pen.globalAlpha = age < 30 ? 1 : 0.55;
+    plot.pen.globalAlpha = age < 30 ? 1 : bad ? 0.85 : 0.55;
     plot.pen.fillStyle = colour("one");
     plot.pen.strokeStyle = colour("two");
     const inside = (axis, value) => Math.min(Math.max(axis.share(value), 0), 1);

@@ -168,13 +168,12 @@ impl Inner {
     }
 
     pub(super) fn night(&mut self, summary: NightSummary) {
-        match self.nights.iter_mut().find(|night| night.name == summary.name) {
-            Some(night) => *night = summary,
-            None => {
-                let place = self.nights.partition_point(|night| night.name > summary.name);
-                self.nights.insert(place, summary);
-                self.nights.truncate(NIGHTS);
-            }
+        if let Some(night) = self.nights.iter_mut().find(|night| night.name == summary.name) {
+            *night = summary;
+        } else {
+            let place = self.nights.partition_point(|night| night.name > summary.name);
+            self.nights.insert(place, summary);
+            self.nights.truncate(NIGHTS);
         }
     }
 

@@ -171,7 +171,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     if values.is_empty() {
         return 0.0;
     }
-    let (is_even, middle) = (values.len() % 2 == 0, values.len() / 2);
+    let (is_even, middle) = (values.len().is_multiple_of(2), values.len() / 2);
     let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
     let lower = below.iter().copied().max_by(f64::total_cmp).filter(|_| is_even);
     lower.map_or(upper, |lower| f64::midpoint(lower, upper))
