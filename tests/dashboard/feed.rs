@@ -156,10 +156,17 @@ fn about() -> About {
         model: "fcresnet 1.0.0".into(),
         provider: "CPUExecutionProvider".into(),
         started: SystemTime::now() - Duration::from_hours(31),
-        longitude: 117.575,
+        longitude: longitude(),
         folder: std::env::temp_dir(),
         labels: labels.map(|(name, unit)| Label { name: name.into(), unit: unit.into() }).into(),
     }
+}
+
+/// Where the evening is six hours old, so that the made-up hours are of one night.
+fn longitude() -> f64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let hour = (since.as_secs() % 86_400) as f64 / 3600.0;
+    (18.0 - hour) * 15.0 - if hour < 6.0 { 360.0 } else { 0.0 }
 }
 
 fn start(board: &Board) -> (Stopper, std::thread::JoinHandle<()>) {
@@ -191,9 +198,13 @@ struct Chance(u64);
 impl Chance {
     /// From 0 to 1.
     fn uniform(&mut self) -> f32 {
+        self.below(1 << 24) as f32 / (1 << 24) as f32
+    }
+
+    fn below(&mut self, most: u64) -> u64 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 40) as f32 / (1 << 24) as f32
+        (self.0 >> 32) % most
     }
 
     /// With a standard deviation of 1.
@@ -205,10 +216,10 @@ impl Chance {
 fn outcome(chance: &mut Chance, star: u64, at: SystemTime, shift: f32) -> Outcome {
     // A giant branch: its place on it is the star's own, the noise the observation's.
     let place = Chance(star.wrapping_mul(0x9E37_79B9_7F4A_7C15)).uniform().max(0.02);
-    let clump = star % 3 == 0;
+    let clump = star.is_multiple_of(3);
     let (teff, logg) =
         if clump { (4750.0, 2.45) } else { (3900.0 + 1300.0 * place, 0.4 + 3.0 * place) };
-    let metal = Chance(star ^ 77).uniform() * 0.8 - 0.6;
+    let metal = Chance(star ^ 0x77).uniform() * 0.8 - 0.6;
     let snr = 10.0_f32.powf(1.1 + 1.1 * chance.uniform());
     let noise = 40.0 / snr;
     let values = vec![
@@ -225,7 +236,7 @@ fn outcome(chance: &mut Chance, star: u64, at: SystemTime, shift: f32) -> Outcom
     quality.set_if(chance.uniform() < 0.3, Quality::OR_MASK);
     quality.set_if(chance.uniform() < 0.03, Quality::EXTRAPOLATION);
     let latency = 0.25 + 0.5 * chance.uniform() + if chance.uniform() > 0.985 { 6.0 } else { 0.0 };
-    let number = (chance.uniform() * 1e6) as u64;
+    let number = chance.below(1_000_000);
     let file = SourceFile {
         sequence: number,
         path: format!("/data/lamost/inbox/20261121/HD081530N344534M01/spec-61365-HD081530N344534M01_sp{:02}-{:03}.fits.gz", star % 16 + 1, number % 250).into(),
@@ -248,7 +259,7 @@ fn outcome(chance: &mut Chance, star: u64, at: SystemTime, shift: f32) -> Outcom
     let identity = Identity { name: Some(name), survey: Some("lamost-lrs"), meta };
     let estimate =
         Estimate { values, novelty: 0.4, quality, pixels: 3000, bad_pixels: 0, empty_bins: 0 };
-    let reject = match (chance.uniform() * 200.0) as u32 {
+    let reject = match chance.below(200) {
         0..=2 => Some(
             Code::CORRUPT_COMPRESSION.because("the gzip stream ends after 41 932 of 52 480 bytes"),
         ),

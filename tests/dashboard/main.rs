@@ -3,9 +3,6 @@
 //! Needs `chromium-headless-shell` or another Chromium; without one it says so. The pictures lie in
 //! `STARMILL_PICTURES`, if that names a folder, to be looked at.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod feed;
 
 use std::os::unix::fs::PermissionsExt;
@@ -19,12 +16,17 @@ use starmill::http::{self, HttpSettings};
 /// A name that a page made of markup would run.
 const HOSTILE: &str = "<img src=x onerror=alert(1)>.fits";
 
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn browser() -> Option<PathBuf> {
     let names = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"];
     let folders = std::env::var_os("PATH")?;
     let mut places =
         std::env::split_paths(&folders).flat_map(|folder| names.map(|name| folder.join(name)));
-    places.find(|place| place.is_file())
+    let found = places.find(|place| place.is_file());
+    if found.is_none() {
+        println!("skipped: the page needs a browser; apt-get install chromium-headless-shell");
+    }
+    found
 }
 
 /// What the browser prints for the page, after letting it live for some seconds.
@@ -57,10 +59,7 @@ fn settings() -> HttpSettings {
 
 #[test]
 fn the_page_asks_for_a_token_that_is_needed() {
-    let Some(browser) = browser() else {
-        println!("skipped: the page needs a browser; apt-get install chromium-headless-shell");
-        return;
-    };
+    let Some(browser) = browser() else { return };
     let night = feed::Night::begin("a.fits");
     let folder = tempfile::tempdir().unwrap();
     let token_file = folder.path().join("token");
@@ -75,10 +74,7 @@ fn the_page_asks_for_a_token_that_is_needed() {
 
 #[test]
 fn the_page_shows_the_night_and_runs_nothing_that_a_file_is_named() {
-    let Some(browser) = browser() else {
-        println!("skipped: the page needs a browser; apt-get install chromium-headless-shell");
-        return;
-    };
+    let Some(browser) = browser() else { return };
     let night = feed::Night::begin(HOSTILE);
     let server = http::start(&settings(), Arc::clone(&night.board)).unwrap();
     let url = format!("http://{}/", server.address());
