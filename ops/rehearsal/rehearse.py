@@ -256,7 +256,6 @@ def main() -> None:
             out=out,
             inbox=inbox,
             port=options.port,
-            port=options.port,
             settle=0.5,
             give_up=3.0,
             longitude=longitude_of_noon(datetime.now(UTC) + timedelta(seconds=length + 20)),
