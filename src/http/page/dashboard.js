@@ -46,8 +46,8 @@ function fill(id, heads, rows, empty) {
   table.replaceChildren(element("thead", {}, head), element("tbody", {}, ...body));
 }
 
-function withReason(text, reason) {
-  return element("span", { text }, element("small", { text: reason }));
+function withReason(text, reason, kind) {
+  return element("span", { text }, element("small", { text: reason, kind }));
 }
 
 function figures(status) {
@@ -129,18 +129,18 @@ function tables(status) {
       number(one.files), number(one.rows), number(one.rejects),
     ]), "none yet");
   const says = ({ median, error, recent }) => {
-    if (recent < 20) return "too few to say";
+    if (recent < 20) return ["", "too few to say"];
     const errors = Math.abs(median) / error;
-    if (!(errors >= 3)) return "steady";
-    if (errors < 5) return element("span", { kind: "moved", text: "perhaps moved: watch it" });
-    return element("b", { kind: "bad", text: "has moved: look at the spectrograph and the sky" });
+    if (!(errors >= 3)) return ["", "steady"];
+    if (errors < 5) return ["moved", "perhaps moved: watch it"];
+    return ["bad", "has moved: look at the spectrograph"];
   };
   const digits = (unit) => unit === "K" ? 0 : 3;
-  fill("drift", [["label"], ["pairs", true], ["median", true], ["± error", true], ["scatter", true], ["unit"], [""]],
+  fill("drift", [["label"], ["pairs", true], ["median", true], ["± error", true], ["scatter", true], ["unit"]],
     status.drift.filter((drift) => drift.recent).map((drift) => [
-      drift.label, number(drift.recent), drift.median.toFixed(digits(drift.unit)),
-      drift.error.toFixed(digits(drift.unit)), drift.scatter.toFixed(digits(drift.unit)), drift.unit,
-      says(drift),
+      withReason(drift.label, ...says(drift).reverse()), number(drift.recent),
+      drift.median.toFixed(digits(drift.unit)), drift.error.toFixed(digits(drift.unit)),
+      drift.scatter.toFixed(digits(drift.unit)), drift.unit,
     ]), "no star of an earlier night has come again since the service started");
 }
 
