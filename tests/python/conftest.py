@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "ops"), str(ROOT / "ops" / "bench")]
+sys.path[:0] = [str(ROOT / "ops" / folder) for folder in ("", "bench", "rehearsal")]
 
 
 @pytest.fixture(scope="session")
