@@ -20,6 +20,7 @@
 
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::float_cmp))]
 
+mod backoff;
 pub mod catalogue;
 pub mod cli;
 pub mod command;

@@ -33,6 +33,23 @@ pub struct SourceFile {
     pub arrived: Option<SystemTime>,
 }
 
+impl SourceFile {
+    /// A file that gives so many outcomes in one part, of no night and no inbox.
+    pub fn whole(sequence: u64, path: PathBuf, digest: Digest, spectra: usize) -> Self {
+        Self {
+            sequence,
+            path,
+            digest,
+            first: 0,
+            spectra,
+            total: spectra,
+            parts: 1,
+            night: None,
+            arrived: None,
+        }
+    }
+}
+
 /// Where a spectrum comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {

@@ -83,12 +83,7 @@ pub fn run(
         settings: settings(config),
     };
     let counters = Arc::new(Counters::default());
-    let persevere = Persevere {
-        retries: config.write.retries,
-        pause: seconds(config.write.pause),
-        interrupt: interrupt.clone(),
-        counters: Arc::clone(&counters),
-    };
+    let persevere = Persevere::of(config, interrupt, &counters);
     let mut rack = Rack::new(1, Arc::clone(&counters), one_catalogue(&job));
     persevere.until_done(&mut std::thread::sleep, || rack.desk(None).map(|_| ()))?;
     let store = &rack.desk(None)?.store;

@@ -35,17 +35,7 @@ fn outcomes(numbers: std::ops::Range<usize>) -> (Vec<Outcome>, Vec<Input>) {
     let outcome = |number: usize| {
         let path = format!("night/{number:06}.fits.gz").into();
         let digest = Digest::of(&number.to_le_bytes());
-        let file = SourceFile {
-            sequence: 0,
-            path,
-            digest,
-            first: 0,
-            spectra: 1,
-            total: 1,
-            parts: 1,
-            night: None,
-            arrived: None,
-        };
+        let file = SourceFile::whole(0, path, digest, 1);
         let estimate = Estimate {
             values: vec![5000.0],
             novelty: 0.5,

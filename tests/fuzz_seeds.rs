@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use starmill::fits::Fits;
 use starmill::input::{Limits, Reader};
 use starmill::survey;
-use support::lrs::{Layout, Lrs};
+use support::lrs::{Layout, Lrs, gzip_well as gzip};
 
 /// Every how many pixels one is kept.
 const KEPT: usize = 24;
@@ -81,15 +81,6 @@ fn write(target: &str, name: &str, bytes: &[u8]) {
     let folder = seeds().join(target);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join(name), bytes).unwrap();
-}
-
-/// Compresses as archives do; the fixtures' own gzip only stores.
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
-    let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
-    let length = compressor.gzip_compress(bytes, &mut out).expect("room enough");
-    out.truncate(length);
-    out
 }
 
 fn small_star() -> Lrs {

@@ -7,6 +7,22 @@ use std::path::{Path, PathBuf};
 
 use super::CatalogueError;
 
+/// Room on a disk, bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Space {
+    /// What this user may still write.
+    pub(crate) free: u64,
+    /// Its size.
+    pub(crate) total: u64,
+}
+
+/// The room on the disk of a file or folder; `None` where the system does not tell.
+pub(crate) fn space(path: &Path) -> Option<Space> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+    Some(Space { free: bytes(disk.f_bavail), total: bytes(disk.f_blocks) })
+}
+
 /// The temporary name beside a final one.
 pub(super) fn temporary_name(path: &Path) -> PathBuf {
     beside(path, ".tmp")

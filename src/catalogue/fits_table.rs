@@ -14,6 +14,7 @@ use arrow_array::{Array, RecordBatch};
 use fitsio::sys;
 
 use super::columns::{Column, Kind};
+use super::durable::space;
 use super::{CatalogueError, Provenance};
 
 /// The widest text of each column, which FITS must know before the first row.
@@ -272,11 +273,8 @@ const REFUSALS: [c_int; 5] = [105, 106, 107, 108, 110];
 fn refusal(path: &Path) -> std::io::Error {
     const HARDLY_ANY: u64 = 1 << 20;
     let system = std::io::Error::last_os_error();
-    let disk = rustix::fs::statvfs(path.parent().unwrap_or(path));
-    match disk {
-        Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < HARDLY_ANY => {
-            std::io::ErrorKind::StorageFull.into()
-        }
+    match space(path.parent().unwrap_or(path)) {
+        Some(space) if space.free < HARDLY_ANY => std::io::ErrorKind::StorageFull.into(),
         _ => system,
     }
 }

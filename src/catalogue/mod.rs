@@ -31,7 +31,7 @@ mod verify;
 
 pub use column_list::{path_of_text, path_text};
 pub use columns::{Cell, Column, Kind, LabelColumn, Schema};
-pub(crate) use durable::{beside, create_folders, replace};
+pub(crate) use durable::{Space, beside, create_folders, replace, space};
 pub use glossary::glossary;
 pub use inputs_list::INPUTS;
 pub(crate) use manifest::hex;

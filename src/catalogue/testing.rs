@@ -26,17 +26,8 @@ pub(super) fn outcomes(
     total: usize,
 ) -> Vec<Outcome> {
     let digest = Digest::of(content);
-    let file = Arc::new(SourceFile {
-        sequence: 0,
-        path: path.into(),
-        digest,
-        first,
-        spectra,
-        total,
-        parts: 1,
-        night: None,
-        arrived: None,
-    });
+    let file =
+        Arc::new(SourceFile { first, total, ..SourceFile::whole(0, path.into(), digest, spectra) });
     let outcome = |index: usize| Outcome {
         origin: Origin { file: Arc::clone(&file), index },
         identity: Arc::new(Identity::default()),

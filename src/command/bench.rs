@@ -258,17 +258,7 @@ fn outcomes(ready: &Ready, files: &[PathBuf], limits: Limits) -> anyhow::Result<
         let Some(spectrum) = spectra.first() else {
             continue;
         };
-        let file = SourceFile {
-            sequence: outcomes.len() as u64,
-            path: path.clone(),
-            digest,
-            first: 0,
-            spectra: 1,
-            total: 1,
-            parts: 1,
-            night: None,
-            arrived: None,
-        };
+        let file = SourceFile::whole(outcomes.len() as u64, path.clone(), digest, 1);
         let identity = Identity::of(spectrum);
         let content = ready
             .recipe

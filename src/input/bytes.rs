@@ -6,13 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::BackoffBuilder;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::inflate::{self, Inflater};
 use super::large::{LargeFiles, Turn};
 use super::{Digest, Unread};
+use crate::backoff::{FIRST_DELAY, delays};
 use crate::reject::{Code, Reject};
 
 /// Upper limits on sizes, from config.
@@ -31,8 +32,6 @@ pub const SMALL_INFLATED: usize = 24 << 20;
 
 /// How long a reader waits before it asks again for its turn with a large file.
 const TURN_DELAY: Duration = Duration::from_millis(10);
-/// The first delay before another try; each is twice the one before.
-const FIRST_DELAY: Duration = Duration::from_millis(100);
 
 /// Reads and inflates one file after another in buffers that it keeps, for allocating them anew
 /// for every file costs as much as hashing it.
@@ -82,11 +81,7 @@ impl Reader {
     /// of which this file is not guilty.
     pub fn read(&mut self, path: &Path, rest: &mut dyn FnMut(Duration)) -> Result<Digest, Unread> {
         self.release();
-        let mut delays = ExponentialBuilder::default()
-            .with_min_delay(FIRST_DELAY)
-            .with_factor(2.0)
-            .with_max_times(self.retries)
-            .build();
+        let mut delays = delays(FIRST_DELAY, self.retries).build();
         loop {
             let Err(error) = self.read_once(path, rest) else {
                 return Ok(Digest::of(&self.raw));

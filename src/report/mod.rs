@@ -13,7 +13,7 @@ mod past;
 mod runs;
 mod sky;
 mod standards;
-mod statistics;
+pub(crate) mod statistics;
 mod table;
 mod tonight;
 

@@ -94,6 +94,9 @@ mod tests {
         assert_eq!((found.lower, found.median, found.upper, found.count), (1.75, 3.0, 5.0, 4));
         assert_eq!(quartiles([f64::NAN]), None);
         assert_eq!(median([7.0]), Some(7.0));
+        assert_eq!(median([]), None);
+        assert_eq!(median([3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0]), Some(2.5));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::detect::{DiskLow, RejectBurst, label_drifts};
 use super::hooks::{Event, HookSettings, Hooks};
 use super::maker::Maker;
+use crate::catalogue::{Space, space};
 use crate::outcome::Outcome;
 use crate::report::Summary;
 
@@ -50,8 +51,7 @@ impl Alarms {
 
     /// Looks at the room that is left on the disk of a folder.
     pub(super) fn look_at_disk(&self, folder: &Path) {
-        let Ok(disk) = rustix::fs::statvfs(folder) else { return };
-        let (free, total) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
+        let Some(Space { free, total }) = space(folder) else { return };
         let mut low = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(event) = low.observe(free, total) {
             self.hooks.fire(&event);

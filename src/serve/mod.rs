@@ -291,12 +291,7 @@ impl Service {
     }
 
     fn persevere_under(&self, config: &Config) -> Persevere {
-        Persevere {
-            retries: config.write.retries,
-            pause: seconds(config.write.pause),
-            interrupt: self.interrupt.clone(),
-            counters: Arc::clone(&self.counters),
-        }
+        Persevere::of(config, &self.interrupt, &self.counters)
     }
 }
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::BackoffBuilder;
 
 use super::Counters;
+use crate::backoff::{FIRST_DELAY, delays};
 use crate::catalogue::{StoreError, Trouble};
+use crate::config::{Config, seconds};
 use crate::interrupt::Interrupt;
 
 /// How long a run tries to write before it gives up.
@@ -23,10 +25,17 @@ pub struct Persevere {
     pub counters: Arc<Counters>,
 }
 
-/// The first delay before another try; each is twice the one before.
-const FIRST_DELAY: Duration = Duration::from_millis(100);
-
 impl Persevere {
+    /// As configured.
+    pub fn of(config: &Config, interrupt: &Interrupt, counters: &Arc<Counters>) -> Self {
+        Self {
+            retries: config.write.retries,
+            pause: seconds(config.write.pause),
+            interrupt: interrupt.clone(),
+            counters: Arc::clone(counters),
+        }
+    }
+
     /// Attempts it until it succeeds, waiting by means of `rest`: a few times after a fault that
     /// may pass, and for ever while there is no room and nobody asks for an end.
     ///
@@ -37,11 +46,7 @@ impl Persevere {
         rest: &mut dyn FnMut(Duration),
         mut attempt: impl FnMut() -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut delays = ExponentialBuilder::default()
-            .with_min_delay(FIRST_DELAY)
-            .with_factor(2.0)
-            .with_max_times(self.retries)
-            .build();
+        let mut delays = delays(FIRST_DELAY, self.retries).build();
         let mut waiting = false;
         loop {
             let error = match attempt() {

@@ -70,9 +70,14 @@ impl Rack {
         self.desks.values().map(Desk::waiting).sum()
     }
 
-    /// Whether another desk must go before that of this night comes.
-    pub(super) fn is_full_for(&self, night: Option<Night>) -> bool {
-        self.desks.len() >= self.most && !self.desks.contains_key(&night)
+    /// Whether the desk of this night is open.
+    pub(super) fn is_open(&self, night: Option<Night>) -> bool {
+        self.desks.contains_key(&night)
+    }
+
+    /// Whether a desk must go before another comes.
+    pub(super) fn is_full(&self) -> bool {
+        self.desks.len() >= self.most
     }
 
     /// Puts away the desk that was not used for the longest time, if any is idle.

@@ -225,15 +225,9 @@ impl Table<'_> {
 /// like any other input that is done.
 fn failure(task: &FileTask, digest: Digest, reject: Reject) -> Item<Spectrum> {
     let file = SourceFile {
-        sequence: task.sequence,
-        path: task.path.clone(),
-        digest,
-        first: 0,
-        spectra: 1,
-        total: 1,
-        parts: 1,
         night: task.night,
         arrived: task.arrived,
+        ..SourceFile::whole(task.sequence, task.path.clone(), digest, 1)
     };
     Item {
         origin: Origin { file: Arc::new(file), index: 0 },

@@ -71,7 +71,10 @@ impl Write {
         night: Option<Night>,
         out: &mut NoOutlet<'_>,
     ) -> Result<(), Halt> {
-        if rack.is_full_for(night) {
+        if rack.is_open(night) {
+            return Ok(());
+        }
+        if rack.is_full() {
             self.commit_all(rack, out)?;
             rack.put_one_away();
         }

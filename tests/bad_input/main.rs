@@ -21,7 +21,7 @@ use starmill::input::{Limits, Reader};
 use starmill::prep::Recipe;
 use starmill::reject::{Code, Reject};
 use starmill::survey;
-use support::lrs::{Layout, Lrs};
+use support::lrs::{Layout, Lrs, gzip_well as gzip};
 
 /// Limits small enough that a bomb is quickly made.
 const FILE_LIMIT: usize = 2 << 20;
@@ -65,15 +65,6 @@ fn hdu(cards: &[&str], data: &[u8]) -> Vec<u8> {
     bytes.extend(data);
     bytes.resize(bytes.len().next_multiple_of(2880), 0);
     bytes
-}
-
-/// Compresses as archives do; the fixtures' own gzip only stores.
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
-    let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
-    let length = compressor.gzip_compress(bytes, &mut out).expect("room enough");
-    out.truncate(length);
-    out
 }
 
 /// Reads and prepares the spectrum of a file as a run does.

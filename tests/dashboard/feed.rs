@@ -237,16 +237,10 @@ fn outcome(chance: &mut Chance, star: u64, at: SystemTime, shift: f32) -> Outcom
     quality.set_if(chance.uniform() < 0.03, Quality::EXTRAPOLATION);
     let latency = 0.25 + 0.5 * chance.uniform() + if chance.uniform() > 0.985 { 6.0 } else { 0.0 };
     let number = chance.below(1_000_000);
+    let path = format!("/data/lamost/inbox/20261121/HD081530N344534M01/spec-61365-HD081530N344534M01_sp{:02}-{:03}.fits.gz", star % 16 + 1, number % 250).into();
     let file = SourceFile {
-        sequence: number,
-        path: format!("/data/lamost/inbox/20261121/HD081530N344534M01/spec-61365-HD081530N344534M01_sp{:02}-{:03}.fits.gz", star % 16 + 1, number % 250).into(),
-        digest: Digest::of(&number.to_le_bytes()),
-        first: 0,
-        spectra: 1,
-        total: 1,
-        parts: 1,
-        night: None,
         arrived: Some(at - Duration::from_secs_f32(latency)),
+        ..SourceFile::whole(number, path, Digest::of(&number.to_le_bytes()), 1)
     };
     let meta = Meta {
         ra: Some(120.0 + star as f64 * 0.01),

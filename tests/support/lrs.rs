@@ -172,10 +172,18 @@ impl Lrs {
     }
 }
 
-/// Compresses with gzip.
+/// Compresses with gzip, quickly.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     // Level 0 would only store.
-    let level = libdeflater::CompressionLvl::new(1).expect("a level of libdeflate");
+    gzip_at(libdeflater::CompressionLvl::new(1).expect("a level of libdeflate"), bytes)
+}
+
+/// Compresses with gzip as archives do.
+pub fn gzip_well(bytes: &[u8]) -> Vec<u8> {
+    gzip_at(libdeflater::CompressionLvl::default(), bytes)
+}
+
+fn gzip_at(level: libdeflater::CompressionLvl, bytes: &[u8]) -> Vec<u8> {
     let mut compressor = libdeflater::Compressor::new(level);
     let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
     let length = compressor.gzip_compress(bytes, &mut out).expect("the buffer is large enough");

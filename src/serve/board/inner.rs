@@ -15,6 +15,7 @@ use super::timeline::Timeline;
 use super::tonight::{Tonight, Totals};
 use super::waits::{Activity, Look};
 use super::{NIGHTS, REJECTS, STARS};
+use crate::catalogue::{Space, space};
 use crate::night::Night;
 use crate::outcome::{Estimate, Outcome};
 use crate::reject::Reject;
@@ -274,11 +275,8 @@ impl Inner {
 
 /// Room on the disk of a folder, where the system tells.
 pub(super) fn disk(folder: &Path) -> Option<Disk> {
-    let stat = rustix::fs::statvfs(folder).ok()?;
-    Some(Disk {
-        free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
-        total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
-    })
+    let Space { free, total } = space(folder)?;
+    Some(Disk { free_bytes: free, total_bytes: total })
 }
 
 /// A path as text. What is not Unicode in it is shown by a mark.

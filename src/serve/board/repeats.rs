@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::status::{Drift, Label};
 use crate::night::Night;
+use crate::report::statistics::{Shift, shift};
 
 /// Stars whose last values are kept.
 pub(super) const STARS: usize = 20_000;
@@ -68,17 +69,16 @@ impl Repeats {
         let labels = labels.iter().zip(&self.differences);
         labels
             .map(|(label, differences)| {
-                let values: Vec<f64> = differences.iter().map(|&d| f64::from(d)).collect();
-                let middle = median(values.clone());
-                let scatter = 1.4826 * median(values.iter().map(|d| (d - middle).abs()).collect());
+                let nothing = Shift { count: 0, median: 0.0, scatter: 0.0, error: 0.0 };
+                let shift = shift(differences.iter().map(|&d| f64::from(d))).unwrap_or(nothing);
                 Drift {
                     label: label.name.clone(),
                     unit: label.unit.clone(),
                     repeats: self.pairs,
-                    recent: values.len(),
-                    median: middle,
-                    scatter,
-                    error: 1.2533 * scatter / (values.len().max(1) as f64).sqrt(),
+                    recent: shift.count,
+                    median: shift.median,
+                    scatter: shift.scatter,
+                    error: shift.error,
                 }
             })
             .collect()
@@ -166,17 +166,6 @@ fn separation(a: (f64, f64), b: (f64, f64)) -> f64 {
     across.hypot(a.1 - b.1) * 3600.0
 }
 
-/// The median; zero of nothing.
-fn median(mut values: Vec<f64>) -> f64 {
-    if values.is_empty() {
-        return 0.0;
-    }
-    let (is_even, middle) = (values.len().is_multiple_of(2), values.len() / 2);
-    let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
-    let lower = below.iter().copied().max_by(f64::total_cmp).filter(|_| is_even);
-    lower.map_or(upper, |lower| f64::midpoint(lower, upper))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,9 +239,8 @@ mod tests {
     }
 
     #[test]
-    fn medians_are_those_of_the_definition() {
-        assert_eq!(median(vec![]), 0.0);
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+    fn without_repeats_there_is_no_drift() {
+        let drift = &Repeats::new(1).drift(&labels())[0];
+        assert_eq!((drift.recent, drift.median, drift.scatter, drift.error), (0, 0.0, 0.0, 0.0));
     }
 }

@@ -26,15 +26,13 @@ fn about() -> About {
 /// An outcome of a file of its own that arrived `latency` before `at`.
 fn outcome(number: u64, at: SystemTime, latency: Duration) -> Outcome {
     let file = SourceFile {
-        sequence: number,
-        path: format!("night/spec-{number:05}.fits").into(),
-        digest: Digest::of(&number.to_le_bytes()),
-        first: 0,
-        spectra: 1,
-        total: 1,
-        parts: 1,
-        night: None,
         arrived: Some(at - latency),
+        ..SourceFile::whole(
+            number,
+            format!("night/spec-{number:05}.fits").into(),
+            Digest::of(&number.to_le_bytes()),
+            1,
+        )
     };
     let mut quality = Quality::NONE;
     quality.set_if(number.is_multiple_of(4), Quality::LOW_SNR);

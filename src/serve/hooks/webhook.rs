@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use backon::{BlockingRetryable, ExponentialBuilder};
+use backon::BlockingRetryable;
 use ureq::Agent;
 use ureq::config::Config;
+
+use crate::backoff::delays;
 
 /// Posts a JSON object, trying again after what may pass: no connection, no answer, an answer of
 /// 429 or 5xx. Redirects are not followed, and the environment's proxies are not asked: where an
@@ -33,10 +35,7 @@ pub(super) fn post(
             status => Err(ureq::Error::StatusCode(status.as_u16())),
         }
     };
-    let delays = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_secs(1))
-        .with_factor(2.0)
-        .with_max_times(retries);
+    let delays = delays(Duration::from_secs(1), retries);
     let may_pass = |error: &ureq::Error| match error {
         ureq::Error::StatusCode(status) => *status == 429 || *status >= 500,
         ureq::Error::BadUri(_) => false,
