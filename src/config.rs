@@ -84,7 +84,7 @@ macro_rules! section {
 }
 
 section! { Input { max_file_bytes: u64, max_decompressed_bytes: u64, retries: usize } }
-section! { Models { dir: PathBuf } }
+section! { Models { dir: PathBuf, columns: Vec<String> } }
 section! { Onnx { library: PathBuf, device: String } }
 section! { Queue { queue_items: usize, queue_bytes: usize } }
 section! { Stage { workers: usize, queue_items: usize, queue_bytes: usize } }

@@ -71,10 +71,14 @@ pub struct Identity {
 }
 
 /// The values of a row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Estimate {
     /// Labels, then derived labels, in the order of the manifest.
     pub values: Vec<f32>,
+    /// Their errors, one standard deviation each; empty if the model has none.
+    pub errors: Vec<f32>,
+    /// The values of the columns of several values, one column after the other.
+    pub vectors: Vec<f32>,
     /// How unlike the training spectra the input is; above 1 is outside. NaN if the model has none.
     pub novelty: f32,
     /// Quality bits.

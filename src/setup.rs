@@ -7,9 +7,11 @@ use std::sync::Arc;
 use starmill_onnx::{Device, Engine, EngineError, EngineOptions, Model, ModelError, Runtime};
 use thiserror::Error;
 
-use crate::catalogue::{CatalogueError, LabelColumn, Provenance, Schema, sha256_of_file};
+use crate::catalogue::{
+    CatalogueError, LabelColumn, ModelColumns, Provenance, Schema, VectorColumn, sha256_of_file,
+};
 use crate::config::Config;
-use crate::estimate::PointLabels;
+use crate::estimate::LabelRule;
 use crate::prep::{Recipe, RecipeError};
 
 /// A model that cannot be used as configured.
@@ -29,6 +31,19 @@ pub enum SetupError {
     /// The model's folder is broken.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A column was requested that the model does not offer.
+    #[error(
+        "models.columns names {column}, which {model} does not offer on request; it offers \
+         {offered:?}"
+    )]
+    NoColumn {
+        /// The model.
+        model: String,
+        /// What was requested.
+        column: String,
+        /// What could be.
+        offered: Vec<String>,
+    },
     /// The model's recipe cannot be run.
     #[error("{manifest}: {source}; this version of Starmill cannot prepare spectra for the model")]
     Recipe {
@@ -53,7 +68,7 @@ pub struct Ready {
     /// How spectra are prepared for it.
     pub recipe: Arc<Recipe>,
     /// How its outputs are read.
-    pub labels: Arc<PointLabels>,
+    pub labels: Arc<LabelRule>,
 }
 
 /// The folder of models: as configured, else the first of the usual places that exists.
@@ -104,8 +119,9 @@ impl Ready {
         let recipe = Recipe::parse(&manifest.recipe, manifest.input.pixels).map_err(|source| {
             SetupError::Recipe { manifest: model.dir.join("manifest.toml"), source }
         })?;
-        let labels = point_labels(&model);
-        Ok(Self { recipe: Arc::new(recipe), labels: Arc::new(labels), model })
+        let chosen = chosen(&model, &config.models.columns)?;
+        let labels = Arc::new(label_rule(&model, chosen));
+        Ok(Self { recipe: Arc::new(recipe), labels, model })
     }
 
     /// Opens a session of the model on the configured device.
@@ -137,10 +153,30 @@ impl Ready {
         format!("{} {}", self.model.manifest.name, self.model.manifest.version)
     }
 
-    /// Name, version and the beginning of the network's hash: what a catalogue is bound to.
+    /// Name, version and the beginning of the network's hash: what a catalogue is bound to. Where
+    /// columns were requested, they are a part of it.
     pub fn id_with_hash(&self) -> String {
         let hash = self.model.onnx_sha256();
-        format!("{} ({})", self.id(), hash.get(..16).unwrap_or(hash))
+        let mut id = format!("{} ({})", self.id(), hash.get(..16).unwrap_or(hash));
+        let requested = self.requested();
+        if !requested.is_empty() {
+            id += WITH;
+            id += &requested.join(",");
+        }
+        id
+    }
+
+    /// The columns of an identifier that [`Ready::id_with_hash`] gave.
+    pub fn requested_in(id: &str) -> Vec<String> {
+        let columns = id.split_once(WITH).map(|(_, columns)| columns.split(','));
+        columns.into_iter().flatten().map(str::to_owned).collect()
+    }
+
+    /// The columns that were requested and are written, by name.
+    fn requested(&self) -> Vec<&str> {
+        let columns = &self.model.manifest.output.columns;
+        let chosen = self.labels.columns.iter().map(|&index| &columns[index]);
+        chosen.filter(|column| column.on_request).map(|column| column.name.as_str()).collect()
     }
 
     /// The columns of a catalogue of this model.
@@ -151,14 +187,40 @@ impl Ready {
             unit: label.unit.clone(),
             ucd: label.ucd.clone(),
             description: label.description.clone(),
+            alias: label.alias.clone().unwrap_or_default(),
         });
         let derived = manifest.derived.iter().map(|derived| LabelColumn {
             name: derived.name.clone(),
             unit: derived.unit.clone(),
             ucd: derived.ucd.clone(),
             description: derived.description.clone(),
+            alias: String::new(),
         });
-        Schema::new(&self.id(), &labels.chain(derived).collect::<Vec<_>>())
+        let spec = &manifest.output;
+        let factor = spec.covariance.as_ref().map(|covariance| VectorColumn {
+            name: "cov_factor".into(),
+            ucd: "stat.covariance".into(),
+            description: "F: cov = F^T F + diag(err^2 - sum F^2), see the docs".into(),
+            shape: vec![covariance.rank, manifest.labels.len()],
+            ..VectorColumn::default()
+        });
+        let further = self.labels.columns.iter().map(|&index| {
+            let column = &spec.columns[index];
+            VectorColumn {
+                name: column.name.clone(),
+                unit: column.unit.clone(),
+                ucd: column.ucd.clone(),
+                description: column.description.clone(),
+                shape: column.shape.clone(),
+                integer: column.integer,
+            }
+        });
+        let columns = ModelColumns {
+            labels: labels.chain(derived).collect(),
+            errors: spec.sigma.is_some(),
+            vectors: factor.into_iter().chain(further).collect(),
+        };
+        Schema::of_model(&self.id(), &columns)
     }
 
     /// SHA-256 of the model's files, by name; opening has compared all but the manifest itself.
@@ -186,18 +248,19 @@ impl Ready {
         let entry = |keyword: &str, value: &str, comment: &str| {
             (keyword.to_owned(), value.to_owned(), comment.to_owned())
         };
-        Provenance {
-            entries: vec![
-                entry("CREATOR", concat!("starmill ", env!("CARGO_PKG_VERSION")), "software"),
-                entry("MODEL", &manifest.name, "model"),
-                entry("MODELVER", &manifest.version, "version of the model"),
-                entry("MODELSHA", self.model.onnx_sha256(), ""),
-                entry("RECIPE", &recipe_names(&manifest.recipe), "preprocessing steps"),
-                entry("ORTVER", version, "version of ONNX Runtime"),
-                entry("ORTSHA", sha256, ""),
-                entry("PROVIDER", provider, "where the model ran"),
-            ],
-        }
+        let requested = self.requested().join(",");
+        let requested = (!requested.is_empty()).then(|| entry("COLUMNS", &requested, "on request"));
+        let entries = vec![
+            entry("CREATOR", concat!("starmill ", env!("CARGO_PKG_VERSION")), "software"),
+            entry("MODEL", &manifest.name, "model"),
+            entry("MODELVER", &manifest.version, "version of the model"),
+            entry("MODELSHA", self.model.onnx_sha256(), ""),
+            entry("RECIPE", &recipe_names(&manifest.recipe), "preprocessing steps"),
+            entry("ORTVER", version, "version of ONNX Runtime"),
+            entry("ORTSHA", sha256, ""),
+            entry("PROVIDER", provider, "where the model ran"),
+        ];
+        Provenance { entries: entries.into_iter().chain(requested).collect() }
     }
 }
 
@@ -207,10 +270,33 @@ pub fn recipe_names(recipe: &[toml::Table]) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn point_labels(model: &Model) -> PointLabels {
+/// Between an identifier and the columns that were requested.
+const WITH: &str = " with ";
+
+/// The further columns that are written: those that always are, and the requested ones.
+fn chosen(model: &Model, requested: &[String]) -> Result<Vec<usize>, SetupError> {
+    let columns = &model.manifest.output.columns;
+    let on_request = || columns.iter().filter(|column| column.on_request);
+    if let Some(column) =
+        requested.iter().find(|name| on_request().all(|column| column.name != **name))
+    {
+        return Err(SetupError::NoColumn {
+            model: model.manifest.name.clone(),
+            column: column.clone(),
+            offered: on_request().map(|column| column.name.clone()).collect(),
+        });
+    }
+    let written = columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| !column.on_request || requested.contains(&column.name));
+    Ok(written.map(|(index, _)| index).collect())
+}
+
+fn label_rule(model: &Model, columns: Vec<usize>) -> LabelRule {
     let manifest = &model.manifest;
     let position = |name: &String| manifest.labels.iter().position(|label| label.name == *name);
-    PointLabels {
+    LabelRule {
         valid: manifest.labels.iter().map(|label| label.valid).collect(),
         // Opening the model has checked that every name of a sum is a label.
         derived: manifest
@@ -219,5 +305,6 @@ fn point_labels(model: &Model) -> PointLabels {
             .map(|d| d.sum.iter().filter_map(position).collect())
             .collect(),
         min_snr_g: manifest.quality.min_snr_g,
+        columns,
     }
 }

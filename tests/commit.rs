@@ -22,12 +22,7 @@ use support::night::segments;
 static COMMITS: Mutex<()> = Mutex::new(());
 
 fn schema() -> Schema {
-    let label = LabelColumn {
-        name: "teff".into(),
-        unit: "K".into(),
-        ucd: String::new(),
-        description: String::new(),
-    };
+    let label = LabelColumn { name: "teff".into(), unit: "K".into(), ..LabelColumn::default() };
     Schema::new("m 1", &[label])
 }
 
@@ -41,8 +36,7 @@ fn outcomes(numbers: std::ops::Range<usize>) -> (Vec<Outcome>, Vec<Input>) {
             novelty: 0.5,
             quality: Quality::NONE,
             pixels: 3909,
-            bad_pixels: 0,
-            empty_bins: 0,
+            ..Estimate::default()
         };
         Outcome {
             origin: Origin { file: Arc::new(file), index: 0 },

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array2, ArrayView, ArrayView2, Dimension, Ix1, Ix2, s};
+use ndarray::{Array, Array1, Array2, Array3, ArrayView2, ArrayViewD, Axis, Dimension, Slice, s};
 use ort::session::{Session, SessionOutputs};
 use ort::value::TensorRef;
 
 use crate::device::Device;
 use crate::engine_error::EngineError;
-use crate::manifest::Manifest;
+use crate::manifest::{CovarianceSpec, Manifest};
 use crate::model::Model;
 use crate::runtime::Runtime;
 use crate::session;
@@ -33,6 +33,12 @@ pub struct Outputs {
     pub labels: Array2<f32>,
     /// Shape `[rows]`, where the model has a novelty output.
     pub novelty: Option<Array1<f32>>,
+    /// Shape `[rows, labels]`, where the model has errors.
+    pub sigma: Option<Array2<f32>>,
+    /// Shape `[rows, rank, labels]`, where the model has a covariance.
+    pub factor: Option<Array3<f32>>,
+    /// The further columns in the manifest's order, each of shape `[rows, width]`.
+    pub columns: Vec<Array2<f32>>,
 }
 
 /// One session of ONNX Runtime. It can move between threads, and each worker owns one.
@@ -139,30 +145,55 @@ fn outputs(
     let tensor = TensorRef::from_array_view(buffer.view()).map_err(message)?;
     let input = ort::inputs![manifest.input.name.as_str() => tensor];
     let found = session.run(input).map_err(message)?;
-    let batch = buffer.nrows();
-    let labels = array::<Ix2>(&found, &manifest.output.labels, &[batch, manifest.labels.len()])?;
-    let novelty = match &manifest.output.novelty {
-        Some(name) => Some(array::<Ix1>(&found, name, &[batch])?),
-        None => None,
-    };
+    let (spec, labels) = (&manifest.output, manifest.labels.len());
+    let found = Found { outputs: &found, batch: buffer.nrows(), rows };
+    let columns = spec.columns.iter().map(|column| found.flat(&column.output, &column.shape));
     Ok(Outputs {
-        labels: labels.slice(s![..rows, ..]).to_owned(),
-        novelty: novelty.map(|novelty| novelty.slice(s![..rows]).to_owned()),
+        labels: found.array(&spec.labels, &[labels])?,
+        novelty: spec.novelty.as_ref().map(|name| found.array(name, &[])).transpose()?,
+        sigma: spec.sigma.as_ref().map(|name| found.array(name, &[labels])).transpose()?,
+        factor: spec
+            .covariance
+            .as_ref()
+            .map(|CovarianceSpec { factor, rank }| found.array(factor, &[*rank, labels]))
+            .transpose()?,
+        columns: columns.collect::<Result<_, _>>()?,
     })
 }
 
-/// The output of this name; a graph may leave its width open, so the shape is checked here.
-fn array<'a, D: Dimension>(
-    found: &'a SessionOutputs<'_>,
-    name: &str,
-    shape: &[usize],
-) -> Result<ArrayView<'a, f32, D>, String> {
-    let value = found.get(name).ok_or_else(|| format!("there is no output {name:?}"))?;
-    let array = value.try_extract_array::<f32>().map_err(|error| error.to_string())?;
-    if array.shape() != shape {
-        return Err(format!("output {name:?} has shape {:?}, not {shape:?}", array.shape()));
+/// What a run gave.
+struct Found<'a, 's> {
+    outputs: &'a SessionOutputs<'s>,
+    batch: usize,
+    /// Rows that are asked for, at most a batch.
+    rows: usize,
+}
+
+impl Found<'_, '_> {
+    /// The rows of an output that has this shape for each.
+    fn array<D: Dimension>(&self, name: &str, shape: &[usize]) -> Result<Array<f32, D>, String> {
+        let rows = self.view(name, shape)?;
+        rows.into_dimensionality().map(|rows| rows.to_owned()).map_err(|error| error.to_string())
     }
-    array.into_dimensionality().map_err(|error| error.to_string())
+
+    /// The same with all values of a row in one axis.
+    fn flat(&self, name: &str, shape: &[usize]) -> Result<Array2<f32>, String> {
+        let rows = self.view(name, shape)?.to_owned();
+        let width: usize = shape.iter().product();
+        rows.into_shape_with_order((self.rows, width)).map_err(|error| error.to_string())
+    }
+
+    /// A graph may leave its width open, so the shape is checked here.
+    fn view(&self, name: &str, shape: &[usize]) -> Result<ArrayViewD<'_, f32>, String> {
+        let value = self.outputs.get(name).ok_or_else(|| format!("there is no output {name:?}"))?;
+        let mut array = value.try_extract_array::<f32>().map_err(|error| error.to_string())?;
+        let shape: Vec<usize> = [self.batch].iter().chain(shape).copied().collect();
+        if array.shape() != shape {
+            return Err(format!("output {name:?} has shape {:?}, not {shape:?}", array.shape()));
+        }
+        array.slice_axis_inplace(Axis(0), Slice::from(..self.rows));
+        Ok(array)
+    }
 }
 
 fn refused(device: Device, path: &Path, message: &str) -> EngineError {

@@ -26,6 +26,9 @@ pub struct Case {
     /// The novelty, where the model has one.
     #[serde(default)]
     pub novelty: Option<f64>,
+    /// The errors of the labels, where the model has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigma: Option<Vec<f64>>,
 }
 
 /// The differences to the golden cases that are allowed.
@@ -57,12 +60,19 @@ impl Golden {
             return Err("there are none".into());
         }
         for (index, case) in self.cases.iter().enumerate() {
+            let labels = manifest.labels.len();
             let found = (case.input.len(), case.labels.len(), case.novelty.is_some());
-            let expected =
-                (manifest.input.pixels, manifest.labels.len(), manifest.output.novelty.is_some());
+            let expected = (manifest.input.pixels, labels, manifest.output.novelty.is_some());
             if found != expected {
                 return Err(format!(
                     "case {index} has (pixels, labels, novelty) {found:?}, the manifest {expected:?}"
+                ));
+            }
+            let found = case.sigma.as_ref().map(Vec::len);
+            let expected = manifest.output.sigma.as_ref().map(|_| labels);
+            if found != expected {
+                return Err(format!(
+                    "case {index} has errors of {found:?} labels, the manifest of {expected:?}"
                 ));
             }
         }

@@ -33,8 +33,8 @@ pub use engine_error::EngineError;
 pub use golden::{Case, Golden, Tolerances, Worst};
 pub use library::find_library;
 pub use manifest::{
-    Derived, FileEntry, Files, GoldenTolerance, InputSpec, Label, Manifest, OutputSpec, Quality,
-    TrainedOn,
+    ColumnSpec, CovarianceSpec, Derived, FileEntry, Files, GoldenTolerance, InputSpec, Label,
+    Manifest, OutputSpec, Quality, TrainedOn,
 };
 pub use model::{Model, list};
 pub use model_error::ModelError;

@@ -118,6 +118,60 @@ pub struct OutputSpec {
     /// Fraction of held-out spectra like the training ones whose novelty exceeds 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub novelty_false_alarm: Option<f64>,
+    /// Name of the float32 output of shape `[N, labels]` with the error of each label, one standard
+    /// deviation in the label's unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigma: Option<String>,
+    /// How the errors of the labels go together; needs `sigma`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covariance: Option<CovarianceSpec>,
+    /// Further outputs that become columns of the catalogue.
+    #[serde(default, rename = "column", skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnSpec>,
+}
+
+/// A covariance matrix as low rank plus diagonal: `F^T F + diag(sigma^2 - sum over rows of F^2)`,
+/// so that its diagonal is `sigma^2`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CovarianceSpec {
+    /// Name of the float32 output `F` of shape `[N, rank, labels]`, in the units of the labels.
+    pub factor: String,
+    /// Rows of `F`; of an ensemble one for each member.
+    pub rank: usize,
+}
+
+/// An output that becomes a column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnSpec {
+    /// Name of the float32 output in the graph.
+    pub output: String,
+    /// Name of the column, lower case, unlike that of any label.
+    pub name: String,
+    /// Its shape for one spectrum; the output has the shape `[N, ..]`.
+    pub shape: Vec<usize>,
+    /// Whether the values are whole numbers.
+    #[serde(default)]
+    pub integer: bool,
+    /// Whether it is written only when the configuration asks for it.
+    #[serde(default)]
+    pub on_request: bool,
+    /// Unit, empty if it has none.
+    #[serde(default)]
+    pub unit: String,
+    /// IVOA unified content descriptor, empty if none fits.
+    #[serde(default)]
+    pub ucd: String,
+    /// One line for a reader.
+    pub description: String,
+}
+
+impl ColumnSpec {
+    /// Values for one spectrum.
+    pub fn width(&self) -> usize {
+        self.shape.iter().product()
+    }
 }
 
 /// One label the network estimates.
@@ -132,6 +186,9 @@ pub struct Label {
     pub ucd: String,
     /// One line for a reader.
     pub description: String,
+    /// Name in the publication's own catalogue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
     /// Trained range, lower and upper bound in `unit`.
     pub valid: [f64; 2],
 }

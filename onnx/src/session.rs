@@ -7,7 +7,7 @@ use ort::value::{Outlet, TensorElementType};
 
 use crate::device::Device;
 use crate::engine::EngineOptions;
-use crate::manifest::Manifest;
+use crate::manifest::{CovarianceSpec, Manifest};
 use crate::runtime::Runtime;
 
 /// The name ONNX Runtime gives to what runs on the device.
@@ -63,10 +63,20 @@ pub(crate) fn check(session: &Session, manifest: &Manifest, batch: usize) -> Res
     tensor(std::slice::from_ref(input), "input", &manifest.input.name, &[batch, pixels])?;
     let outputs = session.outputs();
     tensor(outputs, "output", &manifest.output.labels, &[batch, manifest.labels.len()])?;
-    match &manifest.output.novelty {
-        Some(novelty) => tensor(outputs, "output", novelty, &[batch]),
-        None => Ok(()),
+    let (spec, labels) = (&manifest.output, manifest.labels.len());
+    if let Some(novelty) = &spec.novelty {
+        tensor(outputs, "output", novelty, &[batch])?;
     }
+    if let Some(sigma) = &spec.sigma {
+        tensor(outputs, "output", sigma, &[batch, labels])?;
+    }
+    if let Some(CovarianceSpec { factor, rank }) = &spec.covariance {
+        tensor(outputs, "output", factor, &[batch, *rank, labels])?;
+    }
+    spec.columns.iter().try_for_each(|column| {
+        let shape: Vec<usize> = [batch].iter().chain(&column.shape).copied().collect();
+        tensor(outputs, "output", &column.output, &shape)
+    })
 }
 
 /// Demands a float32 tensor of the shape; the first axis, the rows, may be open in the graph.

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::path::{Component, Path};
 
-use crate::manifest::{Derived, FileEntry, Label, Manifest, OutputSpec};
+use crate::manifest::{
+    ColumnSpec, CovarianceSpec, Derived, FileEntry, Label, Manifest, OutputSpec,
+};
 
 /// The version of the contract this crate reads.
 const SCHEMA: u32 = 1;
@@ -69,13 +71,39 @@ fn stays_inside(path: &Path) -> bool {
     components.peek().is_some() && components.all(|part| matches!(part, Component::Normal(_)))
 }
 
+/// The most values of one column for one spectrum: a row stays small whatever a manifest says.
+const MAX_WIDTH: usize = 4096;
+
 fn output(output: &OutputSpec) -> Result<(), String> {
+    output.columns.iter().try_for_each(column)?;
+    if let Some(CovarianceSpec { rank, .. }) = output.covariance {
+        if output.sigma.is_none() {
+            return Err("output.covariance needs output.sigma; give both or sigma alone".into());
+        }
+        if !(1..=MAX_WIDTH).contains(&rank) {
+            return Err(format!(
+                "output.covariance.rank is {rank}; give 1 to {MAX_WIDTH} rows of the factor"
+            ));
+        }
+    }
     match (&output.novelty, output.novelty_false_alarm) {
         (None, None) => Ok(()),
         (Some(_), Some(rate)) if rate > 0.0 && rate < 1.0 => Ok(()),
         _ => Err("output.novelty and output.novelty_false_alarm (between 0 and 1) belong \
                   together; give both or neither"
             .into()),
+    }
+}
+
+fn column(column: &ColumnSpec) -> Result<(), String> {
+    // Checked, because the product of hostile sizes overflows.
+    let width = column.shape.iter().try_fold(1usize, |width, &size| width.checked_mul(size));
+    match width {
+        Some(1..=MAX_WIDTH) => Ok(()),
+        _ => Err(format!(
+            "shape of output.column {} is {:?}; give 1 to {MAX_WIDTH} values for a spectrum",
+            column.name, column.shape
+        )),
     }
 }
 
@@ -111,8 +139,9 @@ fn sums(derived: &Derived, labels: &[Label]) -> Result<(), String> {
 fn unique_names(manifest: &Manifest) -> Result<(), String> {
     let labels = manifest.labels.iter().map(|label| ("label", &label.name));
     let derived = manifest.derived.iter().map(|derived| ("derived", &derived.name));
+    let columns = manifest.output.columns.iter().map(|column| ("output.column", &column.name));
     let mut seen = HashSet::new();
-    for (key, text) in labels.chain(derived) {
+    for (key, text) in labels.chain(derived).chain(columns) {
         name(key, text)?;
         if !seen.insert(text) {
             return Err(format!("{key} {text:?} is named twice; rename one of the two"));

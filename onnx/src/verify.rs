@@ -50,7 +50,7 @@ fn belongs(golden: &Golden, tolerances: &Tolerances, manifest: &Manifest) -> Res
     golden.validate(manifest)
 }
 
-/// The differences of one case, label by label and then the novelty.
+/// The differences of one case: labels, their errors, novelty.
 fn compare(
     manifest: &Manifest,
     tolerances: &Tolerances,
@@ -74,6 +74,15 @@ fn compare(
             difference(&label.name, *expected, *found, *tolerance)
         })
         .collect();
+    if let (Some(name), Some(expected), Some(found)) =
+        (&manifest.output.sigma, &case.sigma, &outputs.sigma)
+    {
+        let labels = manifest.labels.iter().zip(&tolerances.labels);
+        let values = expected.iter().zip(found.row(row));
+        differences.extend(labels.zip(values).map(|((label, tolerance), (expected, found))| {
+            difference(&format!("{name} of {}", label.name), *expected, *found, *tolerance)
+        }));
+    }
     if let (Some(name), Some(expected), Some(found)) =
         (&manifest.output.novelty, case.novelty, &outputs.novelty)
     {

@@ -7,7 +7,9 @@ use arrow_array::builder::{
     BinaryBuilder, BooleanBuilder, Float32Builder, Float64Builder, Int32Builder, Int64Builder,
     StringBuilder,
 };
-use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow_array::{
+    ArrayRef, FixedSizeListArray, Float32Array, Int32Array, RecordBatch, UInt64Array,
+};
 use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
@@ -40,15 +42,31 @@ fn field(column: &Column) -> Field {
         Kind::Float32 => DataType::Float32,
         Kind::Float64 => DataType::Float64,
         Kind::Logical => DataType::Boolean,
+        Kind::Floats(width) => vector_type(DataType::Float32, width),
+        Kind::Integers(width) => vector_type(DataType::Int32, width),
     };
-    let notes =
-        [("unit", &column.unit), ("ucd", &column.ucd), ("description", &column.description)];
-    let metadata: HashMap<String, String> = notes
-        .into_iter()
-        .filter(|(_, note)| !note.is_empty())
-        .map(|(key, note)| (key.to_owned(), note.clone()))
-        .collect();
-    Field::new(&column.name, data_type, column.kind != Kind::Logical).with_metadata(metadata)
+    let notes = [
+        ("unit", column.unit.clone()),
+        ("ucd", column.ucd.clone()),
+        ("description", column.description.clone()),
+        ("alias", column.alias.clone()),
+        ("shape", column.shape_text()),
+    ];
+    let notes = notes.into_iter().filter(|(_, note)| !note.is_empty());
+    let metadata: HashMap<String, String> =
+        notes.map(|(key, note)| (key.to_owned(), note)).collect();
+    let nullable = !matches!(column.kind, Kind::Logical | Kind::Floats(_) | Kind::Integers(_));
+    Field::new(&column.name, data_type, nullable).with_metadata(metadata)
+}
+
+fn vector_type(element: DataType, width: usize) -> DataType {
+    let width = i32::try_from(width).unwrap_or(i32::MAX);
+    DataType::FixedSizeList(vector_item(element), width)
+}
+
+fn vector_item(element: DataType) -> Arc<Field> {
+    // The name that other writers of Parquet give to the items of a list.
+    Arc::new(Field::new("element", element, false))
 }
 
 /// Builds a batch in the order of the sort keys.
@@ -136,7 +154,33 @@ fn array<'a>(column: &Column, outcomes: impl Iterator<Item = &'a Outcome>) -> Ar
             cells.for_each(|cell| builder.append_value(cell == Cell::Logical(true)));
             Arc::new(builder.finish())
         }
+        Kind::Floats(width) => {
+            let values = values(cells, width);
+            let values = Float32Array::from_iter_values(values);
+            vector(DataType::Float32, width, Arc::new(values))
+        }
+        Kind::Integers(width) => {
+            let values = values(cells, width).map(|value| value as i32);
+            vector(DataType::Int32, width, Arc::new(Int32Array::from_iter_values(values)))
+        }
     }
+}
+
+/// The values of cells, `width` of each: rejects have none, and none of theirs is ever shown.
+fn values(cells: impl Iterator<Item = Cell>, width: usize) -> impl Iterator<Item = f32> {
+    cells.flat_map(move |cell| {
+        let mut values = match cell {
+            Cell::Values(values) => values,
+            _ => Vec::new(),
+        };
+        values.resize(width, f32::NAN);
+        values
+    })
+}
+
+fn vector(element: DataType, width: usize, values: ArrayRef) -> ArrayRef {
+    let size = i32::try_from(width).unwrap_or(i32::MAX);
+    Arc::new(FixedSizeListArray::new(vector_item(element), size, values, None))
 }
 
 fn integer(cell: &Cell) -> Option<i64> {

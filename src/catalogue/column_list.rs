@@ -5,20 +5,19 @@ use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
 use super::columns::{
-    CODE, Cell, Column, DETAIL, FILE, FILE_BLAKE3, Kind, LabelColumn, REASON, REMEDY, SPECTRUM_ID,
-    Value,
+    CODE, Cell, Column, DETAIL, FILE, FILE_BLAKE3, Kind, REASON, REMEDY, SPECTRUM_ID, Value,
 };
 use crate::outcome::{Estimate, Outcome};
 use crate::reject::Reject;
 
 #[derive(Clone, Copy)]
-enum Table {
+pub(super) enum Table {
     Rows,
     Rejects,
     Both,
 }
 
-fn column(
+pub(super) fn column(
     table: Table,
     (name, kind): (&str, Kind),
     (unit, ucd): (&str, &str),
@@ -31,6 +30,8 @@ fn column(
         unit: unit.into(),
         ucd: ucd.into(),
         description: description.into(),
+        alias: String::new(),
+        shape: Vec::new(),
         in_rows: matches!(table, Table::Rows | Table::Both),
         in_rejects: matches!(table, Table::Rejects | Table::Both),
         value,
@@ -41,7 +42,7 @@ fn get(value: impl Fn(&Outcome) -> Cell + Send + Sync + 'static) -> Value {
     Arc::new(value)
 }
 
-fn estimate(value: impl Fn(&Estimate) -> Cell + Send + Sync + 'static) -> Value {
+pub(super) fn estimate(value: impl Fn(&Estimate) -> Cell + Send + Sync + 'static) -> Value {
     Arc::new(move |outcome| match &outcome.content {
         Ok(estimate) => value(estimate),
         // Never seen: rejects are not written to the columns of the catalogue.
@@ -51,6 +52,8 @@ fn estimate(value: impl Fn(&Estimate) -> Cell + Send + Sync + 'static) -> Value 
 
 const NO_ESTIMATE: Estimate = Estimate {
     values: Vec::new(),
+    errors: Vec::new(),
+    vectors: Vec::new(),
     novelty: f32::NAN,
     quality: crate::quality::Quality::NONE,
     pixels: 0,
@@ -74,7 +77,7 @@ fn count(value: usize) -> Cell {
     Cell::Int(i64::try_from(value).ok())
 }
 
-fn float(value: Option<impl Into<f64>>) -> Cell {
+pub(super) fn float(value: Option<impl Into<f64>>) -> Cell {
     Cell::Float(value.map(Into::into).filter(|value| !value.is_nan()))
 }
 
@@ -246,13 +249,6 @@ pub(super) fn quality_columns() -> Vec<Column> {
             estimate(|e| count(e.empty_bins)),
         ),
     ]
-}
-
-/// The column of a label.
-pub(super) fn label_column(position: usize, label: &LabelColumn) -> Column {
-    let LabelColumn { name, unit, ucd, description } = label;
-    let value = estimate(move |e| float(e.values.get(position).copied()));
-    column(Table::Rows, (name, Kind::Float32), (unit, ucd), description, value)
 }
 
 pub(super) fn verdict_columns() -> Vec<Column> {

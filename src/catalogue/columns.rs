@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use super::column_list::{
-    identity_columns, label_column, provenance_columns, quality_columns, verdict_columns,
-};
+use super::column_list::{identity_columns, provenance_columns, quality_columns, verdict_columns};
+use super::model_columns::model_columns;
 use crate::outcome::Outcome;
 
 /// The type of a column. Missing values are null in Parquet; in FITS they are TNULL for integers,
@@ -24,6 +23,10 @@ pub enum Kind {
     Float64,
     /// True or false, never missing.
     Logical,
+    /// So many 32-bit floats; a missing one is NaN in both formats.
+    Floats(usize),
+    /// So many 32-bit integers, never missing.
+    Integers(usize),
 }
 
 /// A value on its way into a column.
@@ -37,6 +40,8 @@ pub enum Cell {
     Float(Option<f64>),
     /// For [`Kind::Logical`].
     Logical(bool),
+    /// For [`Kind::Floats`] and [`Kind::Integers`], as many as it says.
+    Values(Vec<f32>),
 }
 
 /// How a column gets its value from an outcome.
@@ -55,6 +60,10 @@ pub struct Column {
     pub ucd: String,
     /// One sentence.
     pub description: String,
+    /// Name in the publication's own catalogue, empty if it has none.
+    pub alias: String,
+    /// Shape of [`Kind::Floats`] and [`Kind::Integers`], slowest axis first.
+    pub shape: Vec<usize>,
     /// Whether the column is in the catalogue.
     pub in_rows: bool,
     /// Whether it is in the table of rejects.
@@ -63,7 +72,7 @@ pub struct Column {
 }
 
 /// A label as the catalogue describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabelColumn {
     /// Name.
     pub name: String,
@@ -73,6 +82,43 @@ pub struct LabelColumn {
     pub ucd: String,
     /// One sentence.
     pub description: String,
+    /// Name in the publication's own catalogue, empty if it has none.
+    pub alias: String,
+}
+
+/// A column of several values as the catalogue describes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VectorColumn {
+    /// Name.
+    pub name: String,
+    /// Unit.
+    pub unit: String,
+    /// UCD.
+    pub ucd: String,
+    /// One sentence.
+    pub description: String,
+    /// Slowest axis first.
+    pub shape: Vec<usize>,
+    /// Whether the values are whole numbers.
+    pub integer: bool,
+}
+
+impl VectorColumn {
+    /// Values in a row.
+    pub fn width(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// The columns that a model adds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelColumns {
+    /// Labels, then derived labels.
+    pub labels: Vec<LabelColumn>,
+    /// Whether each of them has an error.
+    pub errors: bool,
+    /// Columns of several values, in the order of `Estimate::vectors`.
+    pub vectors: Vec<VectorColumn>,
 }
 
 /// All columns for one model.
@@ -86,6 +132,12 @@ impl Column {
     /// The value for an outcome.
     pub fn value(&self, outcome: &Outcome) -> Cell {
         (self.value)(outcome)
+    }
+
+    /// The shape of a column of several values, such as `6x17`; empty for one value.
+    pub(super) fn shape_text(&self) -> String {
+        let sizes: Vec<String> = self.shape.iter().map(usize::to_string).collect();
+        sizes.join("x")
     }
 
     /// The integer that stands for a missing value in FITS; LAMOST catalogues use the same.
@@ -108,13 +160,17 @@ pub(super) const FILE: &str = "file";
 pub(super) const FILE_BLAKE3: &str = "file_blake3";
 
 impl Schema {
-    /// The columns for a model of these labels.
+    /// The columns for a model of these labels and nothing beside them.
     pub fn new(model_id: &str, labels: &[LabelColumn]) -> Self {
+        let labels = labels.to_vec();
+        Self::of_model(model_id, &ModelColumns { labels, ..ModelColumns::default() })
+    }
+
+    /// The columns for a model.
+    pub fn of_model(model_id: &str, model: &ModelColumns) -> Self {
         let mut columns = identity_columns();
         columns.extend(quality_columns());
-        columns.extend(
-            labels.iter().enumerate().map(|(position, label)| label_column(position, label)),
-        );
+        columns.extend(model_columns(model));
         columns.extend(verdict_columns());
         columns.extend(provenance_columns(model_id));
         Self { columns }
@@ -137,13 +193,14 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_every_column_is_in_a_table() {
-        let label = LabelColumn {
-            name: "teff".into(),
-            unit: "K".into(),
-            ucd: String::new(),
-            description: String::new(),
-        };
-        let schema = Schema::new("m 1", &[label]);
+        let label = LabelColumn { name: "teff".into(), unit: "K".into(), ..LabelColumn::default() };
+        let vector =
+            VectorColumn { name: "votes".into(), shape: vec![4, 2], ..VectorColumn::default() };
+        let model = ModelColumns { labels: vec![label], errors: true, vectors: vec![vector] };
+        let schema = Schema::of_model("m 1", &model);
+        let position = |name: &str| schema.columns.iter().position(|column| column.name == name);
+        assert_eq!(position("teff_err"), position("teff").map(|position| position + 1));
+        assert!(position("votes").is_some());
         for (position, column) in schema.columns.iter().enumerate() {
             assert!(
                 column.description.len() <= 60,

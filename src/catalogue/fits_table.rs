@@ -122,6 +122,14 @@ impl FitsTable {
             // A card holds 68 characters; the whole sentence is in Parquet and in the docs.
             let sentence: String = column.description.chars().take(60).collect();
             self.text_key(&format!("TCOMM{number}"), &sentence, "")?;
+            if !column.alias.is_empty() {
+                self.text_key(&format!("TALI{number}"), &column.alias, "name in the publication")?;
+            }
+            if column.shape.len() > 1 {
+                // The FITS Standard gives the fastest axis first.
+                let sizes: Vec<String> = column.shape.iter().rev().map(usize::to_string).collect();
+                self.text_key(&format!("TDIM{number}"), &format!("({})", sizes.join(",")), "")?;
+            }
             if matches!(column.kind, Kind::Int32 | Kind::Int64) {
                 let keyword = c_text(&format!("TNULL{number}"));
                 self.call(|file, status| {
@@ -289,6 +297,7 @@ fn byte_width(kind: Kind, text: usize) -> usize {
         Kind::Int64 | Kind::Float64 => 8,
         Kind::Int32 | Kind::Float32 => 4,
         Kind::Logical => 1,
+        Kind::Floats(values) | Kind::Integers(values) => 4 * values,
     }
 }
 
@@ -300,6 +309,8 @@ fn form(kind: Kind, width: usize) -> String {
         Kind::Float32 => "E".into(),
         Kind::Float64 => "D".into(),
         Kind::Logical => "L".into(),
+        Kind::Floats(values) => format!("{values}E"),
+        Kind::Integers(values) => format!("{values}J"),
     }
 }
 
@@ -331,6 +342,20 @@ fn encode(array: &dyn Array, row: usize, kind: Kind, cell: &mut [u8]) {
             cell.copy_from_slice(&value.to_be_bytes());
         }
         Kind::Logical => cell[0] = if array.as_boolean().value(row) { b'T' } else { b'F' },
+        Kind::Floats(_) => {
+            let values = array.as_fixed_size_list().value(row);
+            let values = values.as_primitive::<Float32Type>().values();
+            for (to, value) in cell.as_chunks_mut().0.iter_mut().zip(values) {
+                *to = value.to_be_bytes();
+            }
+        }
+        Kind::Integers(_) => {
+            let values = array.as_fixed_size_list().value(row);
+            let values = values.as_primitive::<Int32Type>().values();
+            for (to, value) in cell.as_chunks_mut().0.iter_mut().zip(values) {
+                *to = value.to_be_bytes();
+            }
+        }
     }
 }
 

@@ -15,8 +15,17 @@ pub fn glossary(schema: &Schema) -> String {
             "\n## {title}\n\n| column | type | unit | UCD | meaning |\n|---|---|---|---|---|\n"
         );
         for column in columns {
-            let Column { name, kind, unit, ucd, description, .. } = column;
-            text += &format!("| `{name}` | {kind:?} | {unit} | {ucd} | {description} |\n");
+            let Column { name, kind, unit, ucd, description, alias, .. } = column;
+            let shape = if column.shape.is_empty() {
+                String::new()
+            } else {
+                format!(", shape {}", column.shape_text())
+            };
+            let alias =
+                if alias.is_empty() { String::new() } else { format!("; published as `{alias}`") };
+            text += &format!(
+                "| `{name}` | {kind:?}{shape} | {unit} | {ucd} | {description}{alias} |\n"
+            );
         }
         text
     };

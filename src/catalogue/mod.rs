@@ -16,6 +16,7 @@ mod inputs_list;
 mod judge;
 mod manifest;
 mod merge;
+mod model_columns;
 pub mod protocol;
 mod publish;
 mod recover;
@@ -30,7 +31,7 @@ mod trouble;
 mod verify;
 
 pub use column_list::{path_of_text, path_text};
-pub use columns::{Cell, Column, Kind, LabelColumn, Schema};
+pub use columns::{Cell, Column, Kind, LabelColumn, ModelColumns, Schema, VectorColumn};
 pub(crate) use durable::{Space, beside, create_folders, replace, space};
 pub use glossary::glossary;
 pub use inputs_list::INPUTS;

@@ -66,6 +66,8 @@ pub fn show(folder: &Path, rows: usize) -> Result<Shown, CatalogueError> {
         let batch = batch.map_err(CatalogueError::parquet(&path))?;
         let shown: Vec<usize> = (0..batch.num_columns())
             .filter(|&index| !HIDDEN.contains(&batch.schema().field(index).name().as_str()))
+            // Columns of many values would push all others off the screen.
+            .filter(|&index| !batch.column(index).data_type().is_nested())
             .collect();
         if table.is_empty() {
             let name = |&index: &usize| batch.schema().field(index).name().clone();

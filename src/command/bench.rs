@@ -7,13 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 use serde_json::json;
 
 use super::Exit;
 use crate::catalogue::{Made, Store, path_text};
 use crate::cli::{BenchArgs, BenchStage};
 use crate::config::Config;
+use crate::estimate::Predicted;
 use crate::fits::Fits;
 use crate::input::{Digest, Found, Limits, Listing, Reader, Unread};
 use crate::ledger::Input;
@@ -251,6 +252,19 @@ fn outcomes(ready: &Ready, files: &[PathBuf], limits: Limits) -> anyhow::Result<
         let middle = |[low, high]: &[f64; 2]| (0.5 * (low + high)) as f32;
         ready.labels.valid.iter().map(middle).collect()
     };
+    let manifest = &ready.model.manifest;
+    let sigma = vec![1.0; middle.len()];
+    let width = |&index: &usize| manifest.output.columns[index].width();
+    let columns = vec![0.0; ready.labels.columns.iter().map(width).sum()];
+    let rank = manifest.output.covariance.as_ref().map(|covariance| covariance.rank);
+    let factor = rank.map(|rank| Array2::zeros((rank, middle.len())));
+    let predicted = Predicted {
+        labels: &middle,
+        novelty: Some(0.5),
+        sigma: manifest.output.sigma.as_ref().map(|_| ArrayView1::from(&sigma)),
+        factor: factor.as_ref().map(|factor| factor.view()),
+        columns: &columns,
+    };
     let mut outcomes = Vec::new();
     let mut reader = Reader::new(limits);
     for path in files {
@@ -263,7 +277,7 @@ fn outcomes(ready: &Ready, files: &[PathBuf], limits: Limits) -> anyhow::Result<
         let content = ready
             .recipe
             .prepare(spectrum)
-            .and_then(|prepared| ready.labels.conclude(&identity, &prepared, &middle, Some(0.5)));
+            .and_then(|prepared| ready.labels.judge(&identity, &prepared, &predicted));
         let origin = Origin { file: Arc::new(file), index: 0 };
         outcomes.push(Item { origin, identity: Arc::new(identity), content });
     }

@@ -65,7 +65,10 @@ fn verify_catalogue(
 fn remake(config: &Config, folder: &Path) -> anyhow::Result<Option<(Schema, Provenance)>> {
     let Ok(Some(manifest)) = Manifest::read(folder) else { return Ok(None) };
     let made_with = |key: &str| manifest.made_with.get(key).map_or("", String::as_str);
-    let ready = Ready::open(config, made_with("model"))?;
+    let mut config = config.clone();
+    let columns = made_with("columns").split(',').filter(|name| !name.is_empty());
+    config.models.columns = columns.map(str::to_owned).collect();
+    let ready = Ready::open(&config, made_with("model"))?;
     let provenance =
         ready.provenance_with(made_with("ortver"), made_with("ortsha"), made_with("provider"));
     Ok(Some((ready.schema(), provenance)))

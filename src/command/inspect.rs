@@ -161,10 +161,8 @@ fn estimate(
     let mut engine = ready.engine(load_runtime(config)?, config)?;
     let input = ArrayView2::from_shape((1, prepared.input.len()), &prepared.input)?;
     let outputs = engine.run(input)?;
-    let labels = outputs.labels.row(0).to_vec();
-    let novelty = outputs.novelty.map(|novelty| novelty[0]);
     let identity = Identity::of(spectrum);
-    let estimate = ready.labels.conclude(&identity, &prepared, &labels, novelty);
+    let estimate = ready.labels.conclude(&identity, &prepared, &outputs, 0);
     Ok((ready, estimate.map(|estimate| (prepared.input, estimate))))
 }
 
@@ -172,14 +170,14 @@ fn label_lines(ready: &Ready, estimate: &Estimate) -> Vec<String> {
     let manifest = &ready.model.manifest;
     let names = manifest.labels.iter().map(|label| (&label.name, &label.unit));
     let names = names.chain(manifest.derived.iter().map(|derived| (&derived.name, &derived.unit)));
-    let line = |((name, unit), value): ((&String, &String), &f32)| {
-        if value.abs() >= 100.0 {
-            format!("{name} = {value:.0} {unit}")
-        } else {
-            format!("{name} = {value:.2} {unit}")
-        }
+    // A model without errors has none for any label.
+    let errors = estimate.errors.iter().copied().map(Some).chain(std::iter::repeat(None));
+    let line = |(((name, unit), value), error): (((&String, &String), &f32), Option<f32>)| {
+        let digits = if value.abs() >= 100.0 { 0 } else { 2 };
+        let error = error.map_or_else(String::new, |error| format!(" +- {error:.digits$}"));
+        format!("{name} = {value:.digits$}{error} {unit}")
     };
-    let mut lines: Vec<String> = names.zip(&estimate.values).map(line).collect();
+    let mut lines: Vec<String> = names.zip(&estimate.values).zip(errors).map(line).collect();
     if estimate.novelty.is_finite() {
         lines.push(format!("novelty = {:.2}", estimate.novelty));
     }

@@ -75,6 +75,13 @@ fn show(ready: &Ready) -> Exit {
         let [low, high] = label.valid;
         println!("  {:<8} {:<4} {low} to {high}  {}", label.name, label.unit, label.description);
     }
+    if !manifest.output.columns.is_empty() {
+        println!("\nfurther columns");
+        for column in &manifest.output.columns {
+            let when = if column.on_request { " (on request: models.columns)" } else { "" };
+            println!("  {:<8} {:?}  {}{when}", column.name, column.shape, column.description);
+        }
+    }
     for derived in &manifest.derived {
         println!("  {:<8} {:<4} {}", derived.name, derived.unit, derived.description);
     }

@@ -1,13 +1,32 @@
 //! From a model's outputs to the values and quality bits of a row.
 
+use ndarray::{ArrayView1, ArrayView2, Axis};
+use starmill_onnx::Outputs;
+
 use crate::outcome::{Estimate, Identity};
 use crate::prep::Prepared;
 use crate::quality::Quality;
 use crate::reject::{Code, Reject};
 
-/// How a point regressor's outputs become a row: what its manifest says of labels, in plain form.
+/// What a network gives for one spectrum, in the manifest's order and units.
+#[derive(Debug, Clone, Copy)]
+pub struct Predicted<'a> {
+    /// The labels.
+    pub labels: &'a [f32],
+    /// How unlike the training spectra the input is, if the model says so; above 1 is outside.
+    pub novelty: Option<f32>,
+    /// The errors of the labels, one standard deviation each, if the model has them.
+    pub sigma: Option<ArrayView1<'a, f32>>,
+    /// The factor F of their covariance, shape `[rank, labels]`: the covariance is
+    /// `F^T F + diag(sigma^2 - sum over rows of F^2)`.
+    pub factor: Option<ArrayView2<'a, f32>>,
+    /// The values of further columns, one column after the other.
+    pub columns: &'a [f32],
+}
+
+/// How a model's outputs become a row: what its manifest says of labels, in plain form.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PointLabels {
+pub struct LabelRule {
     /// Trained range of each label.
     pub valid: Vec<[f64; 2]>,
     /// Derived labels, each the sum of the labels at these positions: [X/H] = [X/Fe] + [Fe/H]
@@ -15,24 +34,54 @@ pub struct PointLabels {
     pub derived: Vec<Vec<usize>>,
     /// S/N in g below which a row is flagged.
     pub min_snr_g: f64,
+    /// Which of the model's further columns are written, by their position.
+    pub columns: Vec<usize>,
 }
 
-impl PointLabels {
-    /// Judges the outputs for one spectrum: `labels` in the manifest's order and units, and how
-    /// unlike the training spectra the input is, if the model says so.
+impl LabelRule {
+    /// Judges what a run of the network gave for the spectrum in this row.
     ///
     /// # Errors
-    /// [`Code::MODEL_OUTPUT`] when an output is not finite.
+    /// Those of [`LabelRule::judge`].
     pub fn conclude(
         &self,
         identity: &Identity,
         prepared: &Prepared,
-        labels: &[f32],
-        novelty: Option<f32>,
+        outputs: &Outputs,
+        row: usize,
     ) -> Result<Estimate, Reject> {
-        let all = labels.iter().copied().chain(novelty);
-        if let Some(output) = all.clone().find(|output| !output.is_finite()) {
+        let labels = outputs.labels.row(row).to_vec();
+        let column = |&index: &usize| outputs.columns[index].row(row).to_vec();
+        let columns: Vec<f32> = self.columns.iter().flat_map(column).collect();
+        let predicted = Predicted {
+            labels: &labels,
+            novelty: outputs.novelty.as_ref().map(|novelty| novelty[row]),
+            sigma: outputs.sigma.as_ref().map(|sigma| sigma.row(row)),
+            factor: outputs.factor.as_ref().map(|factor| factor.index_axis(Axis(0), row)),
+            columns: &columns,
+        };
+        self.judge(identity, prepared, &predicted)
+    }
+
+    /// Judges the outputs for one spectrum.
+    ///
+    /// # Errors
+    /// [`Code::MODEL_OUTPUT`] when an output is not finite, or an error negative.
+    pub fn judge(
+        &self,
+        identity: &Identity,
+        prepared: &Prepared,
+        predicted: &Predicted<'_>,
+    ) -> Result<Estimate, Reject> {
+        let &Predicted { labels, novelty, sigma, factor, columns } = predicted;
+        let sigmas = || sigma.iter().flatten().copied();
+        let all = labels.iter().copied().chain(novelty).chain(sigmas());
+        let all = all.chain(factor.iter().flatten().copied()).chain(columns.iter().copied());
+        if let Some(output) = all.into_iter().find(|output| !output.is_finite()) {
             return Err(Code::MODEL_OUTPUT.because(format!("an output is {output}")));
+        }
+        if let Some(negative) = sigmas().find(|&sigma| sigma < 0.0) {
+            return Err(Code::MODEL_OUTPUT.because(format!("an error is {negative}")));
         }
         let mut quality = prepared.quality;
         let outside =
@@ -50,8 +99,18 @@ impl PointLabels {
         quality.set_if(identity.name.is_none(), Quality::NO_IDENTITY);
         let sum = |positions: &Vec<usize>| positions.iter().map(|&position| labels[position]).sum();
         let derived = self.derived.iter().map(sum);
+        let derived_error = |positions: &Vec<usize>| {
+            let sigma = sigma.unwrap_or_else(|| ArrayView1::from(&[]));
+            error_of_sum(positions, &sigma, factor)
+        };
+        let errors = match sigma {
+            Some(_) => sigmas().chain(self.derived.iter().map(derived_error)).collect(),
+            None => Vec::new(),
+        };
         Ok(Estimate {
             values: labels.iter().copied().chain(derived).collect(),
+            errors,
+            vectors: factor.iter().flatten().copied().chain(columns.iter().copied()).collect(),
             novelty: novelty.unwrap_or(f32::NAN),
             quality,
             pixels: prepared.pixels,
@@ -61,8 +120,28 @@ impl PointLabels {
     }
 }
 
+/// The error of the sum of labels, with what is known of how their errors go together.
+fn error_of_sum(
+    positions: &[usize],
+    sigma: &ArrayView1<'_, f32>,
+    factor: Option<ArrayView2<'_, f32>>,
+) -> f32 {
+    let rows = || factor.iter().flat_map(|factor| factor.outer_iter());
+    let common: f32 = rows()
+        .map(|row| positions.iter().map(|&position| row[position]).sum::<f32>().powi(2))
+        .sum();
+    let own = |&position: &usize| {
+        let shared: f32 = rows().map(|row| row[position].powi(2)).sum();
+        // Rounding may leave the shared part a hair above the whole.
+        (sigma[position].powi(2) - shared).max(0.0)
+    };
+    (common + positions.iter().map(own).sum::<f32>()).sqrt()
+}
+
 #[cfg(test)]
 mod tests {
+    use ndarray::array;
+
     use super::*;
     use crate::spectrum::Meta;
 
@@ -76,10 +155,18 @@ mod tests {
     }
 
     fn conclude(identity: &Identity, labels: [f32; 2], novelty: f32) -> Result<Estimate, Reject> {
-        let rule = PointLabels {
+        let novelty = Some(novelty);
+        let (sigma, factor) = (None, None);
+        let predicted = Predicted { labels: &labels, novelty, sigma, factor, columns: &[] };
+        judge(identity, &predicted)
+    }
+
+    fn judge(identity: &Identity, predicted: &Predicted<'_>) -> Result<Estimate, Reject> {
+        let rule = LabelRule {
             valid: vec![[3700.0, 5900.0], [-2.0, 0.5]],
             derived: vec![vec![0, 1]],
             min_snr_g: 20.0,
+            columns: vec![],
         };
         let prepared = Prepared {
             input: vec![],
@@ -88,7 +175,7 @@ mod tests {
             bad_pixels: 0,
             empty_bins: 0,
         };
-        rule.conclude(identity, &prepared, &labels, Some(novelty))
+        rule.judge(identity, &prepared, predicted)
     }
 
     #[test]
@@ -115,5 +202,47 @@ mod tests {
         let reject = conclude(&identity, [f32::NAN, 0.0], 0.1).unwrap_err();
         assert_eq!(reject.code, Code::MODEL_OUTPUT);
         assert!(conclude(&identity, [5000.0, 0.0], f32::INFINITY).is_err());
+    }
+
+    #[test]
+    fn errors_of_sums_follow_the_covariance() {
+        let identity = identity(Some(50.0), "STAR");
+        let check = |sigma: [f32; 2], factor: Option<ndarray::Array2<f32>>, expected: f32| {
+            let predicted = Predicted {
+                labels: &[5000.0, -1.0],
+                novelty: None,
+                sigma: Some(ArrayView1::from(&sigma)),
+                factor: factor.as_ref().map(|factor| factor.view()),
+                columns: &[7.0],
+            };
+            let estimate = judge(&identity, &predicted).unwrap();
+            assert_eq!(estimate.errors[..2], sigma);
+            let error = estimate.errors[2];
+            assert!((error - expected).abs() < 1e-5, "{error} is not {expected}");
+            assert_eq!(estimate.vectors.last(), Some(&7.0));
+            assert_eq!(estimate.vectors.len(), factor.map_or(0, |factor| factor.len()) + 1);
+        };
+        check([3.0, 4.0], None, 5.0);
+        // Errors that are one: they add, or they cancel.
+        check([3.0, 4.0], Some(array![[3.0, 4.0]]), 7.0);
+        check([3.0, 4.0], Some(array![[3.0, -4.0]]), 1.0);
+        // Two members and an error of their own: F^T F is [[2, 0], [0, 2]].
+        check([3.0, 4.0], Some(array![[1.0, 1.0], [1.0, -1.0]]), 5.0);
+    }
+
+    #[test]
+    fn an_error_must_be_a_number_from_0_up() {
+        let identity = identity(Some(50.0), "STAR");
+        for bad in [-0.1, f32::NAN, f32::INFINITY] {
+            let sigma = [bad, 1.0];
+            let predicted = Predicted {
+                labels: &[5000.0, -1.0],
+                novelty: None,
+                sigma: Some(ArrayView1::from(&sigma)),
+                factor: None,
+                columns: &[],
+            };
+            assert_eq!(judge(&identity, &predicted).unwrap_err().code, Code::MODEL_OUTPUT);
+        }
     }
 }

@@ -24,9 +24,11 @@ impl Maker {
     /// Finds the model that a catalogue was begun with among those that are there.
     pub(crate) fn find(config: &Config, id: &str) -> anyhow::Result<Self> {
         let dir = models_dir(config)?;
+        let mut as_begun = config.clone();
+        as_begun.models.columns = Ready::requested_in(id);
         for model in starmill_onnx::list(&dir)?.into_iter().flatten() {
             let name = model.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            match Ready::open(config, &name) {
+            match Ready::open(&as_begun, &name) {
                 Ok(model) if model.id_with_hash() == id => return Self::of(config, model),
                 _ => {}
             }

@@ -7,7 +7,7 @@ use starmill_actors::{Halt, Outlet, Stage};
 use starmill_onnx::{Engine, EngineError, Outputs};
 
 use super::{Counters, poisoned};
-use crate::estimate::PointLabels;
+use crate::estimate::LabelRule;
 use crate::failpoint;
 use crate::outcome::{Estimate, Item};
 use crate::prep::Prepared;
@@ -17,7 +17,7 @@ use crate::setup::Ready;
 /// Owns one session of the model.
 pub struct Infer {
     engine: Engine,
-    labels: Arc<PointLabels>,
+    labels: Arc<LabelRule>,
     pixels: usize,
     counters: Arc<Counters>,
 }
@@ -70,12 +70,13 @@ impl Infer {
 
     fn conclude(&self, item: &Item<Prepared>, row: &Row<'_>) -> Item<Estimate> {
         item.and_then(|prepared| {
-            let mut labels: Vec<f32> = row.outputs.labels.row(row.row).to_vec();
+            let Row { outputs, row } = row;
             if failpoint::chooses("infer-nan", &item.origin.file.path) {
-                labels.fill(f32::NAN);
+                let mut spoilt = (*outputs).clone();
+                spoilt.labels.fill(f32::NAN);
+                return self.labels.conclude(&item.identity, prepared, &spoilt, *row);
             }
-            let novelty = row.outputs.novelty.as_ref().map(|novelty| novelty[row.row]);
-            self.labels.conclude(&item.identity, prepared, &labels, novelty)
+            self.labels.conclude(&item.identity, prepared, outputs, *row)
         })
     }
 }

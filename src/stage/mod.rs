@@ -46,7 +46,8 @@ impl HeapBytes for Prepared {
 
 impl HeapBytes for Estimate {
     fn heap_bytes(&self) -> usize {
-        self.values.len() * size_of::<f32>()
+        let Self { values, errors, vectors, .. } = self;
+        (values.len() + errors.len() + vectors.len()) * size_of::<f32>()
     }
 }
 

@@ -251,8 +251,7 @@ fn outcome(chance: &mut Chance, star: u64, at: SystemTime, shift: f32) -> Outcom
     let name =
         format!("lamost-lrs:61365-HD081530N344534M01-{:02}-{:03}", star % 16 + 1, number % 250);
     let identity = Identity { name: Some(name), survey: Some("lamost-lrs"), meta };
-    let estimate =
-        Estimate { values, novelty: 0.4, quality, pixels: 3000, bad_pixels: 0, empty_bins: 0 };
+    let estimate = Estimate { values, novelty: 0.4, quality, pixels: 3000, ..Estimate::default() };
     let reject = match chance.below(200) {
         0..=2 => Some(
             Code::CORRUPT_COMPRESSION.because("the gzip stream ends after 41 932 of 52 480 bytes"),

@@ -82,8 +82,8 @@ pub fn seal_of_model(folder: &Path, model: &str, stars: &[Star], rejects: &[(&st
     let label = |name: &str, unit: &str, description: &str| LabelColumn {
         name: name.into(),
         unit: unit.into(),
-        ucd: String::new(),
         description: description.into(),
+        ..LabelColumn::default()
     };
     let labels = [
         label("teff", "K", "Effective temperature"),
@@ -134,8 +134,7 @@ fn row(star: &Star) -> Outcome {
             novelty: 0.5,
             quality: star.quality,
             pixels: 100,
-            bad_pixels: 0,
-            empty_bins: 0,
+            ..Estimate::default()
         }),
     }
 }

@@ -79,8 +79,43 @@ scale = [635.0, 0.75, 0.45]
 command = "make_graphs.py"
 "#;
 
-const FILES: [&str; 5] =
-    ["open_rows.onnx", "fixed_rows.onnx", "double.onnx", "golden.json", "CARD.md"];
+const FILES: [&str; 7] = [
+    "open_rows.onnx",
+    "fixed_rows.onnx",
+    "double.onnx",
+    "golden.json",
+    "CARD.md",
+    "committee.onnx",
+    "committee.json",
+];
+
+/// The manifest of the graph with errors, a covariance and further columns.
+pub const COMMITTEE: [(&str, &str); 5] = [
+    ("path = \"open_rows.onnx\"", "path = \"committee.onnx\""),
+    ("<open_rows.onnx>", "<committee.onnx>"),
+    ("path = \"golden.json\"", "path = \"committee.json\""),
+    ("<golden.json>", "<committee.json>"),
+    (
+        "novelty = \"novelty\"\nnovelty_false_alarm = 0.01\n",
+        r#"sigma = "sigma"
+covariance = { factor = "factor", rank = 2 }
+
+[[output.column]]
+output = "above"
+name = "above"
+shape = [3]
+integer = true
+description = "Whether the first member is above the mean"
+
+[[output.column]]
+output = "votes"
+name = "votes"
+shape = [2, 3]
+on_request = true
+description = "What each member says"
+"#,
+    ),
+];
 
 /// A whole model folder, removed when dropped.
 pub struct Folder(TempDir);

@@ -3,6 +3,7 @@
 //! Tests that need ONNX Runtime say so and pass where it is not installed;
 //! `ops/fetch-onnxruntime.sh` installs it.
 
+mod committee;
 mod engine;
 mod fixture;
 mod golden;

@@ -56,6 +56,95 @@ def make_graph(name: str, rows: int | str, element: int = TensorProto.FLOAT) -> 
     save_model(model, HERE / f"{name}.onnx")
 
 
+def make_committee() -> None:
+    """Write a graph of two members: their mean, its error, their scatter and their votes."""
+    rng = np.random.default_rng(20261121)
+    members = [make_weights(), make_weights()]
+    for member in members:
+        member["w2"] = (member["w2"] * rng.uniform(0.9, 1.1, LABELS)).astype(np.float32)
+    initializers = [
+        numpy_helper.from_array(value, f"{key}{number}")
+        for number, member in enumerate(members)
+        for key, value in member.items()
+    ]
+    initializers += [
+        numpy_helper.from_array(np.array(value, dtype=dtype), name)
+        for name, value, dtype in [
+            ("half", 0.5, np.float32),
+            ("noise", [100.0, 0.01, 0.04], np.float32),
+            ("members", [1], np.int64),
+        ]
+    ]
+    nodes = []
+    for number in range(len(members)):
+        nodes += [
+            helper.make_node(
+                "Gemm", ["spectrum", f"w1{number}", f"b1{number}"], [f"hidden{number}"]
+            ),
+            helper.make_node("Relu", [f"hidden{number}"], [f"active{number}"]),
+            helper.make_node(
+                "Gemm", [f"active{number}", f"w2{number}", f"b2{number}"], [f"mu{number}"]
+            ),
+            helper.make_node("Unsqueeze", [f"mu{number}", "members"], [f"vote{number}"]),
+        ]
+    nodes += [
+        helper.make_node("Add", ["mu0", "mu1"], ["sum"]),
+        helper.make_node("Mul", ["sum", "half"], ["labels"]),
+        helper.make_node("Sub", ["mu0", "labels"], ["off0"]),
+        helper.make_node("Sub", ["mu1", "labels"], ["off1"]),
+    ]
+    nodes += [
+        helper.make_node("Sqrt", ["half"], ["weight"]),
+        helper.make_node("Mul", ["off0", "weight"], ["row0"]),
+        helper.make_node("Mul", ["off1", "weight"], ["row1"]),
+        helper.make_node("Unsqueeze", ["row0", "members"], ["factor0"]),
+        helper.make_node("Unsqueeze", ["row1", "members"], ["factor1"]),
+        helper.make_node("Concat", ["factor0", "factor1"], ["factor"], axis=1),
+        helper.make_node("Concat", ["vote0", "vote1"], ["votes"], axis=1),
+        helper.make_node("Mul", ["row0", "row0"], ["square0"]),
+        helper.make_node("Mul", ["row1", "row1"], ["square1"]),
+        helper.make_node("Add", ["square0", "square1"], ["scatter"]),
+        helper.make_node("Add", ["scatter", "noise"], ["variance"]),
+        helper.make_node("Sqrt", ["variance"], ["sigma"]),
+        helper.make_node("Sign", ["off0"], ["above"]),
+    ]
+    outputs = {
+        "labels": [LABELS],
+        "sigma": [LABELS],
+        "factor": [2, LABELS],
+        "votes": [2, LABELS],
+        "above": [LABELS],
+    }
+    graph = helper.make_graph(
+        nodes,
+        "committee",
+        [helper.make_tensor_value_info("spectrum", TensorProto.FLOAT, ["N", PIXELS])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
+            for name, shape in outputs.items()
+        ],
+        initializers,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(model, full_check=True)
+    save_model(model, HERE / "committee.onnx")
+
+    rng = np.random.default_rng(11)
+    inputs = rng.standard_normal((4, PIXELS)).astype(np.float32)
+    mu = []
+    for member in members:
+        weights = {key: value.astype(np.float64) for key, value in member.items()}
+        hidden = np.maximum(inputs @ weights["w1"] + weights["b1"], 0.0)
+        mu.append(hidden @ weights["w2"] + weights["b2"])
+    sigma = np.sqrt(np.var(mu, axis=0) + np.array([100.0, 0.01, 0.04]))
+    cases = [
+        {"input": [float(x) for x in row], "labels": mean.tolist(), "sigma": error.tolist()}
+        for row, mean, error in zip(inputs, np.mean(mu, axis=0), sigma, strict=True)
+    ]
+    text = json.dumps({"cases": cases}, indent=None)
+    (HERE / "committee.json").write_text(text + "\n", encoding="utf-8")
+
+
 def make_golden() -> None:
     """Write inputs with their outputs, computed in double precision without ONNX Runtime."""
     weights = {key: value.astype(np.float64) for key, value in make_weights().items()}
@@ -78,3 +167,4 @@ if __name__ == "__main__":
     make_graph("fixed_rows", 4)
     make_graph("double", "N", TensorProto.DOUBLE)
     make_golden()
+    make_committee()

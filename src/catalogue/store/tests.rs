@@ -1,8 +1,13 @@
 use std::cell::Cell;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Int32Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
 use super::*;
-use crate::catalogue::testing::{outcomes, schema};
+use crate::catalogue::testing::{outcomes, schema, wide_schema};
 use crate::catalogue::{INPUTS, MANIFEST, Manifest, NAMES};
+use crate::fits::Fits;
 use crate::ledger::Done;
 
 fn open(folder: &Path) -> Store {
@@ -185,3 +190,52 @@ fn the_manifest_lists_inputs_and_settings() {
 }
 
 const SETTINGS: &str = "752931bdb5ad131a503da4abf3b5b48374ca3f241acd29088eca67dae42f1cc9";
+
+#[test]
+fn errors_and_columns_of_several_values_are_in_both_formats() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path(), "m 1", wide_schema()).unwrap();
+    // More segments than are merged at once, so that every kind of writer sees the columns.
+    for number in 0..40_u8 {
+        let mut outcomes = outcomes(&format!("{number:02}"), &[number], 0, 1, 1);
+        let Ok(estimate) = &mut outcomes[0].content else { panic!("a row") };
+        let value = f32::from(number);
+        estimate.errors = vec![value + 0.5];
+        estimate.vectors = vec![value, -value, 0.25, f32::MAX, 3.0, -4.0];
+        if number == 7 {
+            outcomes[0].content = Err(crate::reject::Code::POISON.because("for this test"));
+        }
+        let encoded = store.encode(&outcomes).unwrap();
+        let inputs = encoded.inputs().to_vec();
+        store.commit_encoded(&encoded, &inputs).unwrap();
+    }
+    assert_eq!(seal(&store), Counts { rows: 39, rejects: 1 });
+
+    let file = std::fs::File::open(folder.path().join("catalogue.parquet")).unwrap();
+    let rows = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let rows: Vec<_> = rows.map(Result::unwrap).collect();
+    let [batch] = rows.as_slice() else { panic!("one batch") };
+    let bytes = std::fs::read(folder.path().join("catalogue.fits")).unwrap();
+    let fits = Fits::parse(&bytes).unwrap();
+    let hdu = fits.named("CATALOGUE").unwrap();
+    let table = hdu.table().unwrap();
+    let named = |name: &str| wide_schema().rows().position(|column| column.name == name).unwrap();
+    let card =
+        |keyword: &str, name: &str| hdu.header.text(&format!("{keyword}{}", named(name) + 1));
+    assert_eq!(card("TALI", "teff"), Some("Teff[K]".into()));
+    assert_eq!(card("TALI", "teff_err"), Some("Teff[K]_err".into()));
+    assert_eq!(card("TDIM", "votes"), Some("(2,2)".into()));
+    let floats = |name: &str, row| table.floats(table.column(name).unwrap(), row).unwrap();
+    for row in 0..batch.num_rows() {
+        let list = |name: &str| batch.column_by_name(name).unwrap().as_fixed_size_list().value(row);
+        let votes = list("votes").as_primitive::<Float32Type>().values().to_vec();
+        let winner = list("winner").as_primitive::<Int32Type>().values().to_vec();
+        let error = batch.column_by_name("teff_err").unwrap();
+        let error = error.as_primitive::<Float32Type>().value(row);
+        let value = votes[0];
+        assert_eq!(votes, [value, -value, 0.25, f32::MAX]);
+        assert_eq!((error, winner), (value + 0.5, vec![3, -4]));
+        assert_eq!(floats("votes", row), votes);
+        assert_eq!(floats("teff_err", row), [error]);
+    }
+}

@@ -47,8 +47,7 @@ fn outcome(number: u64, at: SystemTime, latency: Duration) -> Outcome {
         novelty: 0.1,
         quality,
         pixels: 100,
-        bad_pixels: 0,
-        empty_bins: 0,
+        ..Estimate::default()
     };
     Outcome {
         origin: Origin { file: Arc::new(file), index: 0 },
