@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::catalogue::hex;
+use crate::catalogue::{Reductions, hex};
 use crate::input::Limits;
 use crate::report::ReportSettings;
 use crate::serve::hooks::HookSettings;
@@ -62,6 +62,7 @@ pub struct Config {
     pub prepare: Stage,
     pub infer: Infer,
     pub write: Write,
+    pub catalogue: Catalogue,
     pub supervision: Supervision,
     pub log: Log,
     pub watch: Watch,
@@ -93,6 +94,7 @@ section! { Infer {
     queue_bytes: usize,
 } }
 section! { Write { segment_spectra: usize, segment_age: f64, retries: usize, pause: f64 } }
+section! { Catalogue { reductions: Reductions } }
 section! { Supervision {
     max_restarts: u32, restart_window: f64, stall_limit: f64, drain_limit: f64, beat: f64,
 } }
@@ -258,6 +260,7 @@ mod tests {
         );
         check("[hooks]\nwebhook = \"https://observatory/\"\n", "hooks.webhook");
         check("[watch]\nwaiting = 0\n", "watch.waiting");
+        check("[catalogue]\nreductions = \"oldest\"\n", "newest");
         let inbox = "[[inbox]]\nname = \"live\"\nfolder = \"/in\"\npriority = \"live\"\n";
         check(&format!("{inbox}{inbox}"), "inbox.name");
         check(&inbox.replace("/in", ""), "inbox.folder");

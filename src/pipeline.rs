@@ -11,7 +11,7 @@ use starmill_actors::{
 };
 use starmill_onnx::Runtime;
 
-use crate::catalogue::{CatalogueError, Counts, Made, Store, StoreError};
+use crate::catalogue::{CatalogueError, Counts, Made, Reductions, Store, StoreError};
 use crate::config::{Config, seconds, workers_or_cores};
 use crate::diary::Diary;
 use crate::input::{LargeFiles, Listing, Reader};
@@ -201,6 +201,7 @@ pub(crate) fn settings(config: &Config) -> BTreeMap<String, String> {
         ("input.max_decompressed_bytes", config.input.max_decompressed_bytes.to_string()),
         ("onnx.device", config.onnx.device.clone()),
         ("infer.threads", config.infer.threads.to_string()),
+        (Reductions::SETTING, config.catalogue.reductions.name().to_owned()),
     ];
     settings.map(|(key, value)| (key.to_owned(), value)).into()
 }

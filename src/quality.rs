@@ -45,6 +45,8 @@ bits! {
     NOT_A_STAR = 9, "not_a_star", true, "The survey classifies the object as something other than a star.";
     NO_IDENTITY = 10, "no_identity", false, "The header identifies no observation; the row is named by the digest of its file.";
     CLASS_UNKNOWN = 11, "class_unknown", false, "The survey gives no class for the object.";
+    OLDER_REDUCTION = 12, "older_reduction", true, "A newer reduction of this observation has a row.";
+    NEWER_REDUCTION = 13, "newer_reduction", false, "An earlier volume of the night has a row of this observation, whose place this one takes.";
 }
 
 impl Quality {

@@ -58,8 +58,8 @@ codes! {
     OR_MASK = 14, "or_mask", "The ormask is not zero in the window and the model's recipe rejects that.", "use a recipe that flags it instead";
     FLAT_SPECTRUM = 15, "flat_spectrum", "The prepared spectrum is constant or not finite, so it cannot be scaled.", "none: the observation holds no signal";
     MODEL_OUTPUT = 16, "model_output", "The model gave a label that is not finite.", "verify the model with starmill models verify and report the spectrum";
-    DUPLICATE_CONTENT = 17, "duplicate_content", "Another file with the same bytes has the row.", "none needed; remove one copy from the input";
-    DUPLICATE_SPECTRUM = 18, "duplicate_spectrum", "Another file of the same observation has the row: the newest reduction wins, then the smaller digest.", "none needed; remove the older reduction from the input";
+    DUPLICATE_CONTENT = 17, "duplicate_content", "Another file with the same bytes has the row, here or in an earlier volume of the night.", "none needed; remove one copy from the input";
+    DUPLICATE_SPECTRUM = 18, "duplicate_spectrum", "Another file of the same observation has the row, here or in an earlier volume of the night: the newest reduction wins, then the smaller digest.", "none needed; catalogue.reductions = \"all\" gives both a row";
     POISON = 19, "poison", "Processing this spectrum made a worker panic.", "report the file: it found a bug";
     STILL_CHANGING = 20, "still_changing", "The file changed while it was read.", "wait until it is complete, then run again";
     INFERENCE_FAILED = 21, "inference_failed", "The inference library failed on this spectrum, and on no other.", "verify the model with starmill models verify and report the spectrum";

@@ -7,8 +7,9 @@ use arrow_array::builder::{
     BinaryBuilder, BooleanBuilder, Float32Builder, Float64Builder, Int32Builder, Int64Builder,
     StringBuilder,
 };
+use arrow_array::cast::AsArray;
 use arrow_array::{
-    ArrayRef, FixedSizeListArray, Float32Array, Int32Array, RecordBatch, UInt64Array,
+    ArrayRef, FixedSizeListArray, Float32Array, Int32Array, RecordBatch, StringArray, UInt64Array,
 };
 use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
 use parquet::basic::{Compression, ZstdLevel};
@@ -25,12 +26,21 @@ pub(super) const SORT_KEY: &str = "sort_key";
 pub(super) const PART_FIRST: &str = "part_first";
 pub(super) const PART_TOTAL: &str = "part_total";
 
-/// The Arrow schema of a segment: every column, the part of the file and the sort key.
-pub(super) fn segment_schema(schema: &Schema) -> SchemaRef {
-    let mut fields: Vec<Field> = schema.columns.iter().map(field).collect();
+/// The Arrow schema of a segment: every column but those that only the seal knows, the part of the
+/// file and the sort key.
+fn segment_fields(schema: &Schema) -> Vec<Field> {
+    let mut fields: Vec<Field> = schema.segment_columns().map(field).collect();
     fields.push(Field::new(PART_FIRST, DataType::UInt64, false));
     fields.push(Field::new(PART_TOTAL, DataType::UInt64, false));
     fields.push(Field::new(SORT_KEY, DataType::Binary, false));
+    fields
+}
+
+/// The Arrow schema of the rows of a segment once they are judged: at their end the columns that
+/// only the seal knows.
+pub(super) fn judged_schema(schema: &Schema) -> SchemaRef {
+    let mut fields = segment_fields(schema);
+    fields.extend(schema.columns.iter().filter(|column| column.at_seal).map(field));
     Arc::new(arrow_schema::Schema::new(fields))
 }
 
@@ -78,8 +88,7 @@ pub(super) fn sorted_batch(
         outcomes.iter().map(|outcome| (sort_key(outcome), outcome)).collect();
     keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let mut arrays: Vec<ArrayRef> = schema
-        .columns
-        .iter()
+        .segment_columns()
         .map(|column| array(column, keyed.iter().map(|(_, outcome)| *outcome)))
         .collect();
     let part = |number: fn(&SourceFile) -> usize| -> ArrayRef {
@@ -93,8 +102,12 @@ pub(super) fn sorted_batch(
         keys.append_value(key);
     }
     arrays.push(Arc::new(keys.finish()));
-    RecordBatch::try_new(segment_schema(schema), arrays)
+    RecordBatch::try_new(Arc::new(arrow_schema::Schema::new(segment_fields(schema))), arrays)
 }
+
+/// Bytes of the date of the reduction in a sort key, and of the digest behind it.
+const DATE_BYTES: usize = 32;
+const DIGEST_BYTES: usize = 32;
 
 /// The canonical order: by name of the observation; within it rows before rejects, the newest
 /// reduction first, then by digest, position in the file and path. Nothing in it depends on when
@@ -104,7 +117,7 @@ fn sort_key(outcome: &Outcome) -> Vec<u8> {
     key.push(0);
     key.push(u8::from(outcome.content.is_err()));
     let date = outcome.identity.meta.date_reduced.as_deref().unwrap_or_default().as_bytes();
-    key.extend((0..32).map(|position| !date.get(position).copied().unwrap_or(0)));
+    key.extend((0..DATE_BYTES).map(|position| !date.get(position).copied().unwrap_or(0)));
     key.extend(outcome.origin.file.digest.0);
     key.extend((outcome.origin.index as u64).to_be_bytes());
     key.extend(outcome.origin.file.path.as_os_str().as_encoded_bytes());
@@ -114,6 +127,24 @@ fn sort_key(outcome: &Outcome) -> Vec<u8> {
 /// The name of the observation in a sort key.
 pub(super) fn name_in(key: &[u8]) -> &[u8] {
     key.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+/// Whether a sort key is that of a row.
+pub(super) fn is_row(key: &[u8]) -> bool {
+    key.get(name_in(key).len() + 1) == Some(&0)
+}
+
+/// The part of a sort key that ends with the digest: equal in equal contents of an observation.
+pub(super) fn content_in(key: &[u8]) -> &[u8] {
+    &key[..key.len().min(name_in(key).len() + 2 + DATE_BYTES + DIGEST_BYTES)]
+}
+
+/// A column of text.
+///
+/// # Panics
+/// If the batch does not come from a segment.
+pub(super) fn text_column<'a>(batch: &'a RecordBatch, name: &str) -> &'a StringArray {
+    batch.column_by_name(name).expect("segments have every column").as_string()
 }
 
 fn array<'a>(column: &Column, outcomes: impl Iterator<Item = &'a Outcome>) -> ArrayRef {

@@ -5,7 +5,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
 use super::columns::{
-    CODE, Cell, Column, DETAIL, FILE, FILE_BLAKE3, Kind, REASON, REMEDY, SPECTRUM_ID, Value,
+    CODE, Cell, Column, DETAIL, FILE, FILE_BLAKE3, FLAG_BAD, FLAGS, Kind, REASON, REDUCTION, REMEDY,
+    SPECTRUM_ID, Value,
 };
 use crate::outcome::{Estimate, Outcome};
 use crate::reject::Reject;
@@ -34,6 +35,7 @@ pub(super) fn column(
         shape: Vec::new(),
         in_rows: matches!(table, Table::Rows | Table::Both),
         in_rejects: matches!(table, Table::Rejects | Table::Both),
+        at_seal: name == REDUCTION,
         value,
     }
 }
@@ -89,7 +91,7 @@ pub(super) fn identity_columns() -> Vec<Column> {
             Both,
             (SPECTRUM_ID, Text),
             ("", "meta.id;meta.main"),
-            "Name of the observation, unique in the catalogue",
+            "Name of the observation, unique where reduction is 1",
             get(|o| Cell::Text(Some(o.spectrum_id()))),
         ),
         column(
@@ -264,17 +266,25 @@ pub(super) fn verdict_columns() -> Vec<Column> {
         ),
         column(
             Rows,
-            ("flags", Int32),
+            (FLAGS, Int32),
             ("", "meta.code.qual"),
             "Quality bits, see the table of flags",
             estimate(|e| int(Some(e.quality.value()))),
         ),
         column(
             Rows,
-            ("flag_bad", Logical),
+            (FLAG_BAD, Logical),
             ("", "meta.code.qual"),
             "Whether a quality bit asks for a further look before use",
             estimate(|e| Cell::Logical(e.quality.is_bad())),
+        ),
+        column(
+            Rows,
+            (REDUCTION, Int32),
+            ("", "meta.version"),
+            "1 is the newest reduction of the observation, 2 the next",
+            // What it is while no other reduction is known.
+            get(|_| int(Some(1))),
         ),
         column(
             Rejects,

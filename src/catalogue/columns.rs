@@ -68,6 +68,8 @@ pub struct Column {
     pub in_rows: bool,
     /// Whether it is in the table of rejects.
     pub in_rejects: bool,
+    /// Whether its value follows from all outcomes of a catalogue, so that segments lack it.
+    pub at_seal: bool,
     pub(super) value: Value,
 }
 
@@ -156,6 +158,9 @@ pub(super) const DETAIL: &str = "detail";
 pub(super) const REASON: &str = "reason";
 pub(super) const REMEDY: &str = "remedy";
 pub(super) const SPECTRUM_ID: &str = "spectrum_id";
+pub(super) const FLAGS: &str = "flags";
+pub(super) const FLAG_BAD: &str = "flag_bad";
+pub(super) const REDUCTION: &str = "reduction";
 pub(super) const FILE: &str = "file";
 pub(super) const FILE_BLAKE3: &str = "file_blake3";
 
@@ -174,6 +179,11 @@ impl Schema {
         columns.extend(verdict_columns());
         columns.extend(provenance_columns(model_id));
         Self { columns }
+    }
+
+    /// The columns of segments.
+    pub(super) fn segment_columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| !column.at_seal)
     }
 
     /// The columns of the catalogue.

@@ -8,7 +8,14 @@ pub fn glossary(schema: &Schema) -> String {
         "# Catalogue columns, flags and codes\n\n\
          Written by `starmill catalogue columns --markdown`; do not edit.\n\n\
          `spectrum_id` is survey:lmjd-planid-spid-fiberid. A clean sample is `flag_bad = false` \
-         with the S/N that your question needs.\n",
+         with the S/N that your question needs.\n\n\
+         A file with other bytes of an observation is another reduction of it. `reduction` is 1 \
+         in the row of the newest (by `DATE`, then the smaller digest) and, with \
+         `catalogue.reductions = \"all\"`, 2, 3, ... in the rows of the others, whose \
+         `older_reduction` sets `flag_bad`; by default the others are rejects. A file that is \
+         rewritten counts with what it holds now. The volumes of a night (`DATE`, `DATE+1`, ...) \
+         are numbered each as if all up to it were one: put them together in this order, keep \
+         `reduction = 1`, and of each `spectrum_id` the last row.\n",
     );
     let table = |title: &str, columns: Vec<&Column>| {
         let mut text = format!(
@@ -36,7 +43,7 @@ pub fn glossary(schema: &Schema) -> String {
         let (value, bad) = (1u32 << bit.bit, if bit.bad { "yes" } else { "no" });
         page += &format!("| {} | {value} | `{}` | {bad} | {} |\n", bit.bit, bit.name, bit.meaning);
     }
-    page += "\nBits 12 to 30 are reserved.\n";
+    page += &format!("\nBits {} to 30 are reserved.\n", crate::quality::BITS.len());
     page +=
         "\n## Reject codes (`code`)\n\n| code | reason | meaning | remedy |\n|---|---|---|---|\n";
     for entry in crate::reject::CODES {

@@ -25,6 +25,13 @@ pub struct Manifest {
     pub inputs: u64,
     /// Those of them that could be read, which `inputs.b3` lists.
     pub inputs_read: u64,
+    /// Rows of contents that their files do not have any more; the ledger does not count them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub replaced: u64,
+    /// The volumes of the night whose rows were taken into account, the oldest first: the names of
+    /// folders beside this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub supplements: Vec<String>,
     /// What made the rows, by lower-case keyword; the same stands in the headers.
     pub made_with: BTreeMap<String, String>,
     /// Name, version and the beginning of the network's hash.
@@ -45,6 +52,7 @@ impl Manifest {
         sealing: &Sealing<'_>,
         counts: Counts,
         inputs_read: u64,
+        replaced: u64,
     ) -> Result<Self, CatalogueError> {
         let made = sealing.made;
         let (inputs, _) = sealing.ledger.totals()?;
@@ -54,11 +62,14 @@ impl Manifest {
             digests.insert(name.to_owned(), sha256_of_file(&path)?);
         }
         let entries = made.provenance.entries.iter();
+        let volumes = sealing.earlier.iter().filter_map(|folder| folder.file_name());
         Ok(Self {
             rows: counts.rows,
             rejects: counts.rejects,
             inputs,
             inputs_read,
+            replaced,
+            supplements: volumes.map(|name| name.to_string_lossy().into_owned()).collect(),
             made_with: entries
                 .map(|(keyword, value, _)| (keyword.to_lowercase(), value.clone()))
                 .collect(),
@@ -94,6 +105,11 @@ impl Manifest {
             Err(error) => Err(CatalogueError::io(&path)(error)),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn settings_sha256(settings: &BTreeMap<String, String>) -> String {

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use arrow_array::cast::AsArray;
 use arrow_array::{BinaryArray, RecordBatch};
 use arrow_select::interleave::interleave_record_batch;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 
 use super::CatalogueError;
 use super::batch::{SORT_KEY, TRANSIENT, writer_properties};
+use super::columns::{FILE, FILE_BLAKE3};
 
 /// Segments merged at once: bounds open files and memory whatever their number.
 const FAN_IN: usize = 32;
@@ -22,9 +23,27 @@ pub(super) const MERGED_ROWS: usize = 1024;
 /// Rows of each segment held in memory.
 const READ_ROWS: usize = 512;
 
+/// What a merge reads of its segments.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// The columns; empty for all of them.
+    columns: &'static [&'static str],
+    /// Rows of each segment in memory.
+    rows: usize,
+    /// How the names of its merged files go on.
+    scratch: &'static str,
+}
+
+/// All of every row.
+pub(super) const ROWS: Reading = Reading { columns: &[], rows: READ_ROWS, scratch: "" };
+/// Of segments of any model: the place of a row in the order, and its file.
+pub(super) const KEYS: Reading =
+    Reading { columns: &[SORT_KEY, FILE, FILE_BLAKE3], rows: 64, scratch: "keys-" };
+
 /// Merges any number of segments, by way of merged files in `scratch` where they are many.
 pub(super) fn merge(
     mut paths: Vec<PathBuf>,
+    reading: Reading,
     scratch: &Path,
     give_up: &dyn Fn() -> bool,
 ) -> Result<Merge, CatalogueError> {
@@ -32,8 +51,9 @@ pub(super) fn merge(
     while paths.len() > FAN_IN {
         let mut merged = Vec::new();
         for (number, group) in paths.chunks(FAN_IN).enumerate() {
-            let path = scratch.join(format!("{SCRATCH}{generation}-{number}.parquet.tmp"));
-            write_merged(group, &path, give_up)?;
+            let label = reading.scratch;
+            let path = scratch.join(format!("{SCRATCH}{label}{generation}-{number}.parquet.tmp"));
+            write_merged(group, reading, &path, give_up)?;
             if generation > 0 {
                 for path in group {
                     std::fs::remove_file(path).map_err(CatalogueError::io(path))?;
@@ -44,7 +64,7 @@ pub(super) fn merge(
         paths = merged;
         generation += 1;
     }
-    Merge::open(&paths)
+    Merge::open(&paths, reading)
 }
 
 /// How the names of merged files begin.
@@ -57,10 +77,11 @@ pub(super) fn is_scratch(name: &Path) -> bool {
 
 fn write_merged(
     group: &[PathBuf],
+    reading: Reading,
     path: &Path,
     give_up: &dyn Fn() -> bool,
 ) -> Result<(), CatalogueError> {
-    let mut merge = Merge::open(group)?;
+    let mut merge = Merge::open(group, reading)?;
     let file = File::create(path).map_err(CatalogueError::io(path))?;
     let Some(first) = merge.next_batch()? else {
         return Ok(());
@@ -79,8 +100,8 @@ fn write_merged(
     Ok(())
 }
 
-/// Rows in memory during a merge.
-pub(super) const HELD_ROWS: usize = FAN_IN * READ_ROWS + MERGED_ROWS;
+/// Rows in memory during a merge of whole rows beside one of keys.
+pub(super) const HELD_ROWS: usize = FAN_IN * (ROWS.rows + KEYS.rows) + 2 * MERGED_ROWS;
 
 /// A k-way merge in progress.
 pub(super) struct Merge {
@@ -98,12 +119,22 @@ struct Cursor {
 }
 
 impl Merge {
-    fn open(paths: &[PathBuf]) -> Result<Self, CatalogueError> {
+    fn open(paths: &[PathBuf], reading: Reading) -> Result<Self, CatalogueError> {
         let mut merge = Self { cursors: Vec::new(), heap: BinaryHeap::new() };
         for path in paths {
             let file = File::open(path).map_err(CatalogueError::io(path))?;
-            let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-                .and_then(|builder| builder.with_batch_size(READ_ROWS).build())
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+                .map_err(CatalogueError::parquet(path))?;
+            let mask = match reading.columns {
+                [] => ProjectionMask::all(),
+                columns => {
+                    ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied())
+                }
+            };
+            let reader = builder
+                .with_projection(mask)
+                .with_batch_size(reading.rows)
+                .build()
                 .map_err(CatalogueError::parquet(path))?;
             let mut cursor = Cursor { path: path.clone(), reader, batch: None, row: 0 };
             cursor.load()?;

@@ -11,7 +11,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::KeyValue;
 
-use super::batch::{published, segment_schema, writer_properties};
+use super::batch::{judged_schema, published, writer_properties};
 use super::columns::{Column, Schema};
 use super::durable::temporary_name;
 use super::fits_table::{FitsTable, TextWidths};
@@ -40,7 +40,7 @@ impl Sink {
         provenance: &Provenance,
     ) -> Result<Self, CatalogueError> {
         let columns: Vec<Column> = columns.cloned().collect();
-        let all = segment_schema(schema);
+        let all = judged_schema(schema);
         let parquet = folder.join(format!("{stem}.parquet"));
         let temporary = temporary_name(&parquet);
         let projection: Vec<usize> =

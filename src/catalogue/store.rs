@@ -63,6 +63,8 @@ pub struct Store {
     ledger: Ledger,
     next_segment: u64,
     recovered: Recovered,
+    /// Folders of the volumes that this one supplements.
+    earlier: Vec<PathBuf>,
     /// The lock lives and dies with this handle, so with the process.
     _lock: File,
 }
@@ -93,7 +95,14 @@ impl Store {
         let next_segment = reconcile(folder, &mut ledger, &mut recovered)?;
         recovered.took = begin.elapsed();
         let (folder, model_id) = (folder.to_owned(), model_id.to_owned());
-        Ok(Self { folder, model_id, schema, ledger, next_segment, recovered, _lock: lock })
+        let earlier = Vec::new();
+        Ok(Self { folder, model_id, schema, ledger, next_segment, recovered, earlier, _lock: lock })
+    }
+
+    /// Sealing takes the rows of these volumes into account, the oldest first, so that of an
+    /// observation that one of them has no second row counts as the newest unless it is.
+    pub fn supplement(&mut self, earlier: Vec<PathBuf>) {
+        self.earlier = earlier;
     }
 
     /// What opening had to mend.
@@ -180,6 +189,7 @@ impl Store {
             model_id: &self.model_id,
             made,
             ledger: &self.ledger,
+            earlier: &self.earlier,
             give_up,
         })?)
     }

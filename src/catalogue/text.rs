@@ -22,7 +22,7 @@ pub struct Shown {
 }
 
 /// Columns that say nothing to an eye in a hurry.
-const HIDDEN: [&str; 21] = [
+const HIDDEN: [&str; 22] = [
     "survey",
     "release",
     "lmjd",
@@ -40,6 +40,7 @@ const HIDDEN: [&str; 21] = [
     "n_pixels",
     "n_bad_pixels",
     "n_empty_bins",
+    "reduction",
     "model",
     "file",
     "file_index",

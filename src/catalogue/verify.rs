@@ -6,11 +6,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use arrow_array::cast::AsArray;
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::columns::{SPECTRUM_ID, Schema};
+use super::columns::Schema;
+use super::identifiers::identifiers;
 use super::manifest::sha256_of_file;
 use super::seal::{Made, Provenance, Sealing, seal};
 use super::{
@@ -152,7 +151,8 @@ pub fn verify(
     };
     if let (Some(manifest), Some(ledger)) = (&manifest, &ledger) {
         check("conservation", conservation(folder, manifest, ledger))?;
-        check("identifiers", identifiers(folder))?;
+        let found = identifiers(folder).map_err(Problem::from);
+        check("identifiers", found.and_then(|found| found.map_err(Problem::Differs)))?;
         if let Some(rebuild) = &request.rebuild {
             check("rebuild", rebuilt(folder, manifest, ledger, rebuild))?;
         }
@@ -245,16 +245,23 @@ fn conservation(folder: &Path, manifest: &Manifest, ledger: &Ledger) -> Found {
     }
     let (files, spectra) = ledger.totals()?;
     let Manifest { rows, rejects, inputs, .. } = manifest;
-    if rows + rejects != spectra || *inputs != files {
+    if rows + rejects != spectra + manifest.replaced || *inputs != files {
         return differs(format!(
             "{rows} rows and {rejects} rejects of {inputs} inputs are published, the ledger \
              counts {spectra} spectra of {files}; run again with the same --out to seal anew"
         ));
     }
-    Ok(format!("{rows} rows + {rejects} rejects = {spectra} spectra"))
+    let replaced = match manifest.replaced {
+        0 => String::new(),
+        replaced => format!(" + {replaced} of contents that were replaced"),
+    };
+    Ok(format!("{rows} rows + {rejects} rejects = {spectra} spectra{replaced}"))
 }
 
-fn open_parquet(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, CatalogueError> {
+/// Opens a published table.
+pub(super) fn open_parquet(
+    path: &Path,
+) -> Result<ParquetRecordBatchReaderBuilder<File>, CatalogueError> {
     let file = File::open(path).map_err(CatalogueError::io(path))?;
     ParquetRecordBatchReaderBuilder::try_new(file).map_err(CatalogueError::parquet(path))
 }
@@ -287,32 +294,6 @@ fn fits_rows(path: &Path) -> Result<u64, Problem> {
         },
         Ok,
     )
-}
-
-/// The catalogue is sorted by its identifier, so that each must be greater than the one before.
-fn identifiers(folder: &Path) -> Found {
-    let path = folder.join(format!("{CATALOGUE}.parquet"));
-    let builder = open_parquet(&path)?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), [SPECTRUM_ID]);
-    let reader = builder.with_projection(mask).build().map_err(CatalogueError::parquet(&path))?;
-    let mut last = String::new();
-    let mut count = 0_u64;
-    for batch in reader {
-        let batch = batch.map_err(CatalogueError::parquet(&path))?;
-        let names =
-            batch.column_by_name(SPECTRUM_ID).and_then(|names| names.as_string_opt::<i32>());
-        for name in names.into_iter().flatten() {
-            let name = name.unwrap_or_default();
-            if name <= last.as_str() {
-                return differs(format!(
-                    "{name} comes after {last}, twice or out of order; report this with the ledger"
-                ));
-            }
-            name.clone_into(&mut last);
-            count += 1;
-        }
-    }
-    Ok(format!("{count} are unique and in order"))
 }
 
 fn inputs(folder: &Path) -> Found {
@@ -348,6 +329,7 @@ fn rebuilt(folder: &Path, manifest: &Manifest, ledger: &Ledger, rebuild: &Rebuil
         model_files: manifest.model_sha256.clone(),
         settings: manifest.settings.clone(),
     };
+    let volumes = volumes_beside(folder, &manifest.supplements)?;
     seal(&Sealing {
         folder: &scratch.0,
         segments: &folder.join(SEGMENTS),
@@ -355,6 +337,7 @@ fn rebuilt(folder: &Path, manifest: &Manifest, ledger: &Ledger, rebuild: &Rebuil
         model_id: &manifest.model,
         made: &made,
         ledger,
+        earlier: &volumes,
         give_up: &|| false,
     })?;
     for name in NAMES.into_iter().chain([MANIFEST]) {
@@ -366,6 +349,22 @@ fn rebuilt(folder: &Path, manifest: &Manifest, ledger: &Ledger, rebuild: &Rebuil
         }
     }
     Ok("sealing again gives the same bytes".into())
+}
+
+/// The volumes of the night that a supplement was sealed after.
+fn volumes_beside(folder: &Path, names: &[String]) -> Result<Vec<PathBuf>, Problem> {
+    let folder = folder.canonicalize().map_err(CatalogueError::io(folder))?;
+    let volumes = names.iter().map(|name| folder.with_file_name(name));
+    volumes
+        .map(|volume| match volume.join(LEDGER).is_file() {
+            true => Ok(volume),
+            false => differs(format!(
+                "it supplements {}, which is not there; put the volumes of the night beside each \
+                 other",
+                volume.display()
+            )),
+        })
+        .collect()
 }
 
 /// A folder that goes when it is not needed any more.

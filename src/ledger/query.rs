@@ -128,16 +128,16 @@ impl Ledger {
         self.connection.query_row(query, [], |row| row.get(0)).map_err(self.error())
     }
 
-    /// Whether a newer content of the same path counts instead of this one.
+    /// The content of a path that counts; `None` if the path is not known.
     ///
     /// # Errors
     /// [`LedgerError`] when SQLite refuses.
-    pub fn is_superseded(&self, digest: Digest, path: &str) -> Result<bool, LedgerError> {
+    pub fn newest_content(&self, path: &str) -> Result<Option<Digest>, LedgerError> {
         self.connection
-            .prepare_cached(
-                "SELECT digest <> ?1 FROM inputs WHERE path = ?2 ORDER BY id DESC LIMIT 1",
-            )
-            .and_then(|mut select| select.query_row(params![digest.0, path], |row| row.get(0)))
+            .prepare_cached("SELECT digest FROM inputs WHERE path = ?1 ORDER BY id DESC LIMIT 1")
+            .and_then(|mut select| {
+                select.query_row([path], |row| Ok(Digest(row.get(0)?))).optional()
+            })
             .map_err(self.error())
     }
 

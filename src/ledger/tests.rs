@@ -58,8 +58,8 @@ fn the_newest_content_of_a_path_counts() {
     ledger.commit(&segment(2), &[input(b"new", "a.fits", 5)]).unwrap();
     assert_eq!(ledger.totals().unwrap(), (1, 5));
     assert!(ledger.has_superseded().unwrap());
-    assert!(ledger.is_superseded(Digest::of(b"old"), "a.fits").unwrap());
-    assert!(!ledger.is_superseded(Digest::of(b"new"), "a.fits").unwrap());
+    assert_eq!(ledger.newest_content("a.fits").unwrap(), Some(Digest::of(b"new")));
+    assert_eq!(ledger.newest_content("b.fits").unwrap(), None);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::maker::Maker;
 use super::nights::Reason;
-use super::volume::{CLOSED, Stage, Volume};
+use super::volume::{CLOSED, Stage, Volume, volumes};
 use super::{Service, window};
 use crate::catalogue::{CatalogueError, Manifest, Store, history, ledger_in, replace};
 use crate::failpoint::crash_point;
@@ -124,10 +124,13 @@ fn seal_volume(
         None => Ledger::open_reader(&ledger_in(&folder))?.note("model")?,
     };
     let maker = maker_of(service, &id.unwrap_or_default())?;
-    let store = match store {
+    let mut store = match store {
         Some(store) => store,
         None => Box::new(Store::open(&folder, &maker.id(), maker.schema())?),
     };
+    let nights = service.nights.folder();
+    let earlier = volumes(nights, Some(volume.night))?.into_iter().filter(|it| *it < volume);
+    store.supplement(earlier.map(|earlier| earlier.folder(nights)).collect());
     let persevere = service.persevere();
     let give_up = || service.interrupt.is_asked();
     let Some(sealed) = seal(&store, &maker.made, &persevere, &give_up)? else {

@@ -193,8 +193,9 @@ def content_problems(parquet: pa.Table, *, is_catalogue: bool) -> Iterator[str]:
     elif identifiers != sorted(identifiers):
         yield f"rows are not in the order of {IDENTIFIER}"
     if is_catalogue:
-        if len(set(identifiers)) != len(identifiers):
-            yield f"{IDENTIFIER} is not unique"
+        reductions = parquet["reduction"].to_pylist()
+        if len(set(zip(identifiers, reductions, strict=True))) != len(identifiers):
+            yield f"{IDENTIFIER} is not unique within a reduction"
         if any(flags is None or flags < 0 for flags in parquet["flags"].to_pylist()):
             yield "flags are missing or negative"
         return

@@ -41,6 +41,7 @@ def catalogue_columns() -> list[Column]:
         Column("class", pa.string(), "4A", ["STAR", None, "QSO"]),
         Column("ra", pa.float64(), "D", [1.5, None, 2.5], "deg"),
         Column("logg", pa.float32(), "E", [1.5, 2.5, 3.5], "dex"),
+        Column("reduction", pa.int32(), "J", [1, 1, 2]),
         Column("flags", pa.int32(), "J", [0, 3, 8]),
         Column("flag_bad", pa.bool_(), "L", [False, True, False]),
     ]

@@ -5,6 +5,7 @@
 
 pub mod lrs;
 pub mod night;
+pub mod reductions;
 pub mod sealed;
 pub mod service;
 
