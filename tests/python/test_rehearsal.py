@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from astropy.io import fits
 from astropy.time import Time
-from rehearse import longitude_of_noon
+from scene import longitude_of_noon
 from sky import Exposure, Sky
 
 TAKEN = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)

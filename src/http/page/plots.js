@@ -114,7 +114,7 @@ export function clock(seconds) {
 }
 
 function hours(begin, end) {
-  const steps = [300, 600, 900, 1800, 3600, 7200, 10800, 14400];
+  const steps = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400];
   const count = Math.max(3, Math.min(8, window.innerWidth / 160));
   const step = steps.find((s) => (end - begin) / s <= count) ?? 21600;
   const ticks = [];
@@ -124,7 +124,7 @@ function hours(begin, end) {
 
 function span(bins, status) {
   const first = bins.length ? bins[0].time : status.time;
-  const begin = Math.max(Math.min(first, status.time - 3600), status.time - 86400);
+  const begin = Math.max(Math.min(first, status.time - 300), status.time - 86400);
   return hours(begin, status.time + 60);
 }
 
@@ -163,11 +163,13 @@ export function latency(bins, status) {
     pen.beginPath();
     let last = -Infinity;
     for (const bin of known) {
-      const at = [plot.toX(bin.time + 30), plot.toY(bin[key])];
-      if (at[0] < PAD.left) continue;
-      // A line across a pause would invent latencies.
-      if (bin.time - last > 180) pen.moveTo(at[0] - 1, at[1]);
-      pen.lineTo(...at);
+      const [left, right] = [Math.max(plot.toX(bin.time), PAD.left), plot.toX(bin.time + 60)];
+      const at = plot.toY(bin[key]);
+      if (right <= PAD.left) continue;
+      // A line across a pause would invent latencies; a minute alone is a line of its own length.
+      if (bin.time - last > 180) pen.moveTo(left, at);
+      pen.lineTo(left, at);
+      pen.lineTo(right, at);
       last = bin.time;
     }
     pen.stroke();
@@ -245,7 +247,7 @@ export function snr(stars, status) {
   const most = Math.max(100, ...points.map((p) => p.y)) * 1.2;
   const says = `S/N in g of the last ${points.length} stars of tonight; the median is ${middle.toFixed(0)}.`;
   const plot = new Plot("snr", says);
-  const begin = Math.min(points[0].x, status.time - 600);
+  const begin = Math.min(points[0].x, status.time - 300);
   plot.axes(hours(begin, status.time + 5), logarithmic(least, most));
   scatter(plot, points);
   plot.pen.strokeStyle = colour("three");
