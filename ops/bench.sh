@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
-# Measures starmill stage by stage and end to end against libdeflate and a Python baseline.
+# Measures starmill stage by stage and end to end against libdeflate and a Python baseline:
 #   ops/bench.sh [N]       with N files in each of three layouts (default 1000)
 #   --large                also peak memory on 10,000 files against 1,000
 #   --repetitions R        how often everything is run (default 5)
-#   --publish              write docs/benchmarks.md instead of out/bench/report.md
+# or how long a file of a live night takes to its durable row, at real speed:
+#   ops/bench.sh latency   four minutes with 4,060 files
+#   --publish              write into docs/benchmarks.md instead of out/bench
 # Exit code 1 means that a goal is not met.
 set -euo pipefail
 # shellcheck source=ops/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-count=1000 repetitions=5 large='' report=out/bench/report.md
+what=rates count=1000 repetitions=5 large='' report=''
 while [ $# -gt 0 ]; do
   case $1 in
+    latency) what=latency ;;
     --large) large=out/bench/large ;;
     --repetitions) repetitions=${2:?--repetitions needs a number} && shift ;;
     --publish) report=docs/benchmarks.md ;;
@@ -26,6 +29,17 @@ ops/fetch-onnxruntime.sh
 python_environment "$state/venv-test" ops/requirements-test.txt "about 750 MB"
 cargo build --release --locked --quiet
 python=$state/venv-test/bin/python
+mkdir -p out/bench
+
+if [ "$what" = latency ]; then
+  place=$(mktemp -d out/bench/latency.XXXXXX)
+  "$python" ops/rehearsal/latency.py "$place/night" --program "$(release_binary)" \
+    --out out/bench/latency.json
+  rm -rf "$place"
+  "$python" ops/bench/report.py out/bench/latency.json --latency \
+    --out "${report:-out/bench/latency.md}"
+  exit
+fi
 
 "$python" ops/bench/make_lrs.py "out/bench/$count" --count "$count"
 if [ -n "$large" ]; then
@@ -36,4 +50,5 @@ fi
 # The table is what the test prints between its own lines.
 cargo test --release --locked --quiet --test reader_speed -- --ignored --nocapture |
   grep '^|' >out/bench/readers.md
-"$python" ops/bench/report.py out/bench/results.json --readers out/bench/readers.md --out "$report"
+"$python" ops/bench/report.py out/bench/results.json --readers out/bench/readers.md \
+  --out "${report:-out/bench/report.md}"

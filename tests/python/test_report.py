@@ -1,5 +1,10 @@
 """The benchmark page says what was measured, and whether the goals are met."""
 
+import json
+from pathlib import Path
+
+import pytest
+
 import report
 
 
@@ -69,3 +74,39 @@ def test_the_page_holds_machine_data_and_rates() -> None:
 def test_numbers_have_three_digits() -> None:
     cases = {0.71234: "0.712", 22.53: "22.5", 123.4: "123", 727_777.0: "728,000", 1.0: "1"}
     assert {value: report.number(value) for value in cases} == cases
+
+
+def live_night(**changes: object) -> dict:
+    sizes = [50e6, 55e6, 56e6, 56e6, 56e6, 56e6, 57e6, 57e6]
+    memory = [{"until_s": 30.0 * i, "resident_bytes": size} for i, size in enumerate(sizes, 1)]
+    found = {"minutes": 4.0, "plate_files": 4000, "files": 4060, "not_durable": 0}
+    found |= {"p50_s": 0.35, "p90_s": 0.5, "p99_s": 0.68, "max_s": 1.2, "memory": memory}
+    return found | {"load_before": 0.1, "cores": 2, "exit_code": 0} | changes
+
+
+def test_a_live_night_is_judged_by_its_latency_its_files_and_its_memory() -> None:
+    def met(results: dict) -> list[bool]:
+        return [goal.is_met for goal in report.latency_goals(results)]
+
+    assert met(live_night()) == [True, True, True, True]
+    assert met(live_night(p50_s=1.2)) == [False, True, True, True]
+    assert met(live_night(p99_s=11.0)) == [True, False, True, True]
+    assert met(live_night(not_durable=1)) == [True, True, False, True]
+    growing = [{"until_s": 1.0, "resident_bytes": 50e6 + i * 2e6} for i in range(8)]
+    assert met(live_night(memory=growing)) == [True, True, True, False]
+    assert "60 at 30 a minute" in report.latency_section(live_night())
+
+
+def test_either_half_of_the_page_is_written_without_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, rates, latency = (tmp_path / name for name in ("page.md", "rates.json", "latency.json"))
+    rates.write_text(json.dumps(results(5000.0)))
+    latency.write_text(json.dumps(live_night()))
+    for arguments in ([rates], [latency, "--latency"], [rates], [latency, "--latency"]):
+        monkeypatch.setattr("sys.argv", ["report", *map(str, arguments), "--out", str(out)])
+        report.main()
+    page = out.read_text()
+    assert page.count("# Benchmarks\n") == page.count(report.LATENCY) == 1
+    assert page.index("## Rates") < page.index(report.LATENCY)
+    assert page == report.page(results(5000.0)) + "\n" + report.latency_section(live_night())
