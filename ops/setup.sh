@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Installs what building and running need, and says so first. Run again at any time.
 #   ops/setup.sh          to build and run
-#   ops/setup.sh --test   and to run the tests
+#   ops/setup.sh --test   and to run the tests; what only some of them need may stay away
 set -euo pipefail
 # shellcheck source=ops/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-packages=(gcc libc6-dev pkg-config libcfitsio-dev python3 python3-pip python3-venv)
+packages=(gcc libc6-dev pkg-config libcfitsio-dev python3 python3-pip python3-venv) browser=() tests=''
 case "${1:-}" in
   '') ;;
-  --test) packages+=(fitsverify g++ mandoc shellcheck) ;;
+  --test) packages+=(fitsverify g++ mandoc shellcheck) browser=(chromium-headless-shell) tests=yes ;;
   *) die "unknown option $1; ops/setup.sh takes --test or nothing" ;;
 esac
 
@@ -25,27 +25,69 @@ is_provided() {
     python3) command -v python3 >/dev/null ;;
     python3-pip) python3 -m pip --version >/dev/null 2>&1 ;;
     python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    chromium-headless-shell)
+      command -v chromium-headless-shell chromium chromium-browser google-chrome >/dev/null
+      ;;
     *) command -v "$1" >/dev/null ;;
   esac
 }
 
-missing=()
-for package in "${packages[@]}"; do
-  is_provided "$package" || is_installed "$package" || missing+=("$package")
-done
+# Those of some packages that are neither there nor provided, a line each.
+missing_of() {
+  local package
+  for package in "$@"; do
+    is_provided "$package" || is_installed "$package" || printf '%s\n' "$package"
+  done
+}
 
-if [ ${#missing[@]} -gt 0 ]; then
-  command -v apt-get >/dev/null ||
-    die "missing: ${missing[*]} (Debian's names), and there is no apt-get; install their equivalents and run this again"
-  say "installing system packages: ${missing[*]}"
-  as_root=()
-  if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || die "installing packages needs root; run as root: apt-get install ${missing[*]}"
-    as_root=(sudo)
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
+install_packages() {
+  command -v apt-get >/dev/null || {
+    say "missing: $* (Debian's names), and there is no apt-get; install their equivalents and run this again"
+    return 1
+  }
+  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || {
+    say "installing packages needs root; run as root: apt-get install $*"
+    return 1
+  }
+  as_root apt-get update -qq &&
+    as_root env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# Prometheus's package starts a server, so promtool is taken out of it and nothing is installed.
+# apt checks the package against Debian's signed lists.
+fetch_promtool() {
+  local work
+  mkdir -p "$state/bin"
+  work=$(mktemp -d "$state/promtool.XXXXXX")
+  # Where nothing else was missing, apt may not know the packages yet.
+  if (
+    cd "$work" || exit
+    { apt-get download -qq prometheus || { as_root apt-get update -qq && apt-get download -qq prometheus; }; } &&
+      dpkg-deb --extract ./*.deb .
+  ) 2>"$work/log"; then
+    mv "$work/usr/bin/promtool" "$state/bin/promtool"
+  else
+    say "skipped: promtool, and with it the test of the alert rules: $(tail -n 1 "$work/log")"
   fi
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  rm -rf "$work"
+}
+
+mapfile -t missing < <(missing_of "${packages[@]}")
+if [ ${#missing[@]} -gt 0 ]; then
+  say "installing system packages: ${missing[*]}"
+  install_packages "${missing[@]}" || die "the packages were not installed, see above"
+fi
+mapfile -t missing < <(missing_of "${browser[@]}")
+if [ ${#missing[@]} -gt 0 ]; then
+  say "installing a browser for the tests of the page (96 MB and its libraries): ${missing[*]}"
+  install_packages "${missing[@]}" || say "skipped: the browser; the tests of the page will say so"
+fi
+if [ -n "$tests" ] && [ ! -x "$state/bin/promtool" ] && ! command -v promtool >/dev/null; then
+  say "fetching promtool for the test of the alert rules (19 MB) into $state/bin"
+  fetch_promtool
 fi
 
 is_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort --version-sort | head -n 1)" = "$2" ]; }

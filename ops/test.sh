@@ -71,7 +71,7 @@ shell_scripts() {
 
 step "set-up" ops/setup.sh --test
 python_environment "$state/venv-test" ops/requirements-test.txt "about 750 MB"
-export PATH="$PWD/$state/venv-test/bin:$PATH"
+export PATH="$PWD/$state/venv-test/bin:$PWD/$state/bin:$PATH"
 step "inference library" ops/fetch-onnxruntime.sh
 step "sample spectra" ops/fetch-spectra.sh
 

@@ -150,6 +150,8 @@ def main() -> None:
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n")
+    if code != 0:
+        sys.exit(f"error: the service ended with {code}, see {service.log}")
 
 
 if __name__ == "__main__":
