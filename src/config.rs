@@ -93,7 +93,9 @@ section! { Infer {
     workers: usize, threads: usize, batch: usize, max_delay: f64, queue_items: usize,
     queue_bytes: usize,
 } }
-section! { Write { segment_spectra: usize, segment_age: f64, retries: usize, pause: f64 } }
+section! { Write {
+    segment_spectra: usize, segment_age: f64, compact_below: usize, retries: usize, pause: f64,
+} }
 section! { Catalogue { reductions: Reductions } }
 section! { Supervision {
     max_restarts: u32, restart_window: f64, stall_limit: f64, drain_limit: f64, beat: f64,

@@ -254,7 +254,8 @@ impl Plan<'_> {
         };
         let write = {
             let (rack, persevere) = (Arc::clone(rack), persevere.clone());
-            let rule = CommitRule { spectra: config.write.segment_spectra, age: commit_age };
+            let crate::config::Write { segment_spectra: spectra, compact_below, .. } = config.write;
+            let rule = CommitRule { spectra, age: commit_age, compact_below };
             move || {
                 let (rack, witness) = (Arc::clone(&rack), Arc::clone(&witness));
                 Ok(Write::new(rack, rule, persevere.clone(), witness))

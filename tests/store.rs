@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use starmill::catalogue::protocol::{Phase, STEPS, Step};
-use support::night::{Night, copy, damage, segments, verify};
+use support::night::{Night, assert_same, copy, damage, segments, verify};
 
 static NIGHT: LazyLock<Night> = LazyLock::new(|| Night::new(60));
 
@@ -47,6 +47,52 @@ fn a_run_may_die_at_every_step_of_a_commit() {
             NIGHT.assert_dies(&out, &format!("{}={action}", step.point));
             NIGHT.assert_completes(&out, step.point);
         }
+    }
+}
+
+#[test]
+fn a_run_may_die_at_every_step_of_a_merge_of_segments_and_lose_its_ledger_as_well() {
+    if !support::has_library("dying in a merge of segments") {
+        return;
+    }
+    for step in steps(Phase::Compact) {
+        let repeats = step.point.ends_with("removed");
+        for action in ["return", "2*off->return"].into_iter().take(1 + usize::from(repeats)) {
+            for loses in [false, true] {
+                let out = fresh(step, &format!("{action}{loses}"));
+                NIGHT.assert_dies(&out, &format!("{}={action}", step.point));
+                let left = segments(&out).len();
+                if loses {
+                    for ending in ["", "-wal", "-shm"] {
+                        let _ = fs::remove_file(out.join(format!("ledger.sqlite{ending}")));
+                    }
+                }
+                let log = NIGHT.assert_completes(&out, step.point);
+                // Nothing that was committed before is done again: five segments of seven.
+                assert!(log.contains("skipped=35"), "{}, {left} segments: {log}", step.point);
+                assert!(!log.contains("refused=1"), "{}: {log}", step.point);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_merge_that_fails_costs_nothing() {
+    if !support::has_library("a merge that fails") {
+        return;
+    }
+    for point in ["compact-write", "compact-ledger"] {
+        let out = NIGHT.out(point);
+        let output = NIGHT.run(&out, &format!("{point}=1*return"));
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        support::assert_ended(&output, 1, "rows=60 rejects=1 files=61");
+        assert!(log.contains("small segments stay as they are"), "{point}: {log}");
+        assert_eq!(segments(&out).len(), 9, "{point}: nothing is merged and nothing left");
+        assert_same(&out, NIGHT.whole(), point);
+        let (code, said) = verify(&out, &["--rebuild"]);
+        assert_eq!(code, Some(0), "{point}: {said}");
+        // The next run merges them.
+        NIGHT.assert_completes(&out, point);
     }
 }
 
@@ -120,7 +166,7 @@ fn assert_rebuilt(name: &str, change: impl FnOnce(&Path)) {
     assert_eq!(code, Some(1), "{name}: {said}");
     assert!(said.contains("FAILED ledger") && said.contains("rebuilt"), "{name}: {said}");
     let log = NIGHT.assert_completes(&out, name);
-    assert!(log.contains("the ledger is rebuilt segments=9 inputs=61 refused=0"), "{name}: {log}");
+    assert!(log.contains("the ledger is rebuilt segments=5 inputs=61 refused=0"), "{name}: {log}");
     assert_eq!(before, segments(&out), "{name}: work was done again");
 }
 
@@ -164,12 +210,12 @@ fn a_flipped_bit_that_sqlite_would_believe_is_found() {
             copy(NIGHT.whole(), &out);
             edit(&out.join("ledger.sqlite"), |bytes| bytes[at + 4] ^= 1);
             let log = NIGHT.assert_completes(&out, text);
-            usize::from(log.contains("the ledger is rebuilt segments=9 inputs=61 refused=0"))
+            usize::from(log.contains("the ledger is rebuilt segments=5 inputs=61 refused=0"))
         });
         rebuilt.sum()
     };
     // Pages also hold copies of rows between the rows, which are read by nobody.
     assert_eq!(found("00017.fits.gz"), 2, "the table of inputs and its index");
-    assert_eq!(found("segment-00000003-"), 2, "the table of segments and its index");
+    assert_eq!(found("segment-00000007-"), 2, "the table of segments and its index");
     assert_eq!(found("fcresnet 1.0.0 ("), 1, "the note of the model");
 }

@@ -7,6 +7,7 @@
 mod batch;
 mod column_list;
 mod columns;
+mod compact;
 mod durable;
 #[expect(unsafe_code, reason = "CFITSIO is C; each call says why it is sound")]
 mod fits_table;
@@ -19,6 +20,7 @@ mod judged;
 mod manifest;
 mod merge;
 mod model_columns;
+mod order;
 pub mod protocol;
 mod publish;
 mod recover;
@@ -107,6 +109,12 @@ pub enum CatalogueError {
         message: String,
         /// What the system said last, if a write failed.
         system: Option<std::io::Error>,
+    },
+    /// A segment has other bytes than were committed.
+    #[error("{path}: damaged; run again with the same --out: its inputs are done anew")]
+    Damaged {
+        /// The segment.
+        path: PathBuf,
     },
     /// The ledger could not be read.
     #[error(transparent)]

@@ -11,6 +11,8 @@ pub enum Phase {
     Recover,
     /// Committing a segment.
     Commit,
+    /// Merging small segments while a run goes on.
+    Compact,
     /// Publishing the catalogue.
     Seal,
 }
@@ -38,10 +40,11 @@ const fn step(
 }
 
 const REDO: &str = "removes the file; its inputs are done anew";
+const NOT_MERGED: &str = "removes the merged file; the small segments stay";
 const SEAL_AGAIN: &str = "seals again; `verify` says that sealing was interrupted";
 
 /// Every step, in the order in which a run passes them.
-pub const STEPS: [Step; 25] = [
+pub const STEPS: [Step; 34] = [
     step("open-folders", Phase::Open, "the folders, empty", "goes on"),
     step("open-ledger", Phase::Open, "a ledger without the note of its model", "notes the model"),
     step(
@@ -92,6 +95,40 @@ pub const STEPS: [Step; 25] = [
         REDO,
     ),
     step("commit-done", Phase::Commit, "segment and ledger agree", "skips the inputs"),
+    step("compact-begins", Phase::Compact, "segments to be merged", "merges them later"),
+    step("compact-written", Phase::Compact, "a temporary file, perhaps torn", NOT_MERGED),
+    step("compact-synced", Phase::Compact, "a temporary file, whole", NOT_MERGED),
+    step(
+        "compact-renamed",
+        Phase::Compact,
+        "the merged segment; after a power cut perhaps not",
+        NOT_MERGED,
+    ),
+    step(
+        "compact-folder-synced",
+        Phase::Compact,
+        "the merged segment, which the ledger does not name",
+        NOT_MERGED,
+    ),
+    step(
+        "compact-recorded",
+        Phase::Compact,
+        "the merged segment, and a transaction without its end, which SQLite rolls back",
+        NOT_MERGED,
+    ),
+    step(
+        "compact-replaced",
+        Phase::Compact,
+        "the merged segment, and the small ones, which the ledger does not name any more",
+        "removes the small ones",
+    ),
+    step(
+        "compact-removed",
+        Phase::Compact,
+        "the merged segment and fewer small ones",
+        "removes the rest",
+    ),
+    step("compact-done", Phase::Compact, "segments and ledger agree", "goes on"),
     step("seal-begins", Phase::Seal, "the old published files", "seals again"),
     step(
         "seal-written",

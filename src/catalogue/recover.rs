@@ -1,5 +1,6 @@
 //! What opening a catalogue does after a crash or after damage.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,11 +9,11 @@ use rusqlite::ErrorCode;
 use serde::{Serialize, Serializer};
 
 use super::durable::{beside, remove, rename, sync_file, sync_folder, temporary_name};
-use super::segment::{Segment, contents};
+use super::segment::{Segment, contents, rows};
 use super::{CatalogueError, LEDGER, SEGMENTS, StoreError, publish};
 use crate::failpoint::crash_point;
 use crate::input::Digest;
-use crate::ledger::Ledger;
+use crate::ledger::{Input, Ledger};
 
 /// What recovery did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -43,7 +44,7 @@ pub struct Rebuilt {
     pub segments: u64,
     /// Inputs in them.
     pub inputs: u64,
-    /// Segments refused: damaged, or with an input that an earlier one has.
+    /// Segments refused: damaged, or with an input that an earlier one has while another is new.
     pub refused: u64,
 }
 
@@ -71,7 +72,7 @@ pub(super) fn open_ledger(folder: &Path) -> Result<(Ledger, Option<Rebuilt>), St
         }
         "it is missing although there are segments".to_owned()
     };
-    let rebuilt = rebuild(&path, &folder.join(SEGMENTS), &segments, reason)?;
+    let rebuilt = rebuild(&path, &folder.join(SEGMENTS), segments, reason)?;
     Ok((Ledger::open(&path)?, Some(rebuilt)))
 }
 
@@ -90,7 +91,7 @@ fn segments_by_name(folder: &Path) -> Result<Vec<Segment>, CatalogueError> {
 fn rebuild(
     path: &Path,
     folder: &Path,
-    segments: &[Segment],
+    mut segments: Vec<Segment>,
     reason: String,
 ) -> Result<Rebuilt, StoreError> {
     tracing::warn!(ledger = %path.display(), reason, "the ledger is rebuilt from the segments");
@@ -98,13 +99,22 @@ fn rebuild(
     remove(&temporary)?;
     let mut ledger = Ledger::create_scratch(&temporary)?;
     let mut rebuilt = Rebuilt { reason, ..Rebuilt::default() };
-    for segment in segments {
+    // A merged segment has the number of the first that it replaces, and comes before it.
+    for same in segments.chunk_by_mut(|one, other| one.number() == other.number()) {
+        if same.len() > 1 {
+            same.sort_by_cached_key(|segment| Reverse(rows(&folder.join(&segment.name))));
+        }
+    }
+    for segment in &segments {
         match adopt(&mut ledger, folder, segment)? {
-            Ok(inputs) => {
+            Adopted::Taken { inputs } => {
                 rebuilt.segments += 1;
                 rebuilt.inputs += inputs as u64;
             }
-            Err(why) => {
+            Adopted::Merged => {
+                tracing::info!(segment = segment.name, "segment is part of a merged one");
+            }
+            Adopted::Refused(why) => {
                 rebuilt.refused += 1;
                 tracing::warn!(
                     segment = segment.name,
@@ -128,28 +138,42 @@ fn rebuild(
     Ok(rebuilt)
 }
 
+/// What becomes of a segment when the ledger is rebuilt.
+enum Adopted {
+    /// It is part of the catalogue.
+    Taken {
+        /// How many inputs it has.
+        inputs: usize,
+    },
+    /// An earlier one has all that it holds: it was merged, and not yet removed.
+    Merged,
+    /// It cannot be part of the catalogue.
+    Refused(&'static str),
+}
+
 /// Takes a segment into a new ledger; a segment is whole or not there, so an orphan is as good as
-/// any other. The inner error says why it is refused.
-fn adopt(
-    ledger: &mut Ledger,
-    folder: &Path,
-    segment: &Segment,
-) -> Result<Result<usize, &'static str>, StoreError> {
+/// any other.
+fn adopt(ledger: &mut Ledger, folder: &Path, segment: &Segment) -> Result<Adopted, StoreError> {
     let path = folder.join(&segment.name);
     if !is_whole(&path, segment)? {
-        return Ok(Err("its bytes are not those of its name"));
+        return Ok(Adopted::Refused("its bytes are not those of its name"));
     }
     let Ok(contents) = contents(&path) else {
-        return Ok(Err("it does not say which inputs it holds"));
+        return Ok(Adopted::Refused("it does not say which inputs it holds"));
     };
     ledger.set_note("model", &contents.model_id)?;
     if ledger.note("model")?.as_ref() != Some(&contents.model_id) {
-        return Ok(Err("another model made it than the first segment"));
+        return Ok(Adopted::Refused("another model made it than the first segment"));
     }
     match ledger.commit(segment, &contents.inputs) {
-        Ok(()) => Ok(Ok(contents.inputs.len())),
+        Ok(()) => Ok(Adopted::Taken { inputs: contents.inputs.len() }),
         Err(error) if error.code() == Some(ErrorCode::ConstraintViolation) => {
-            Ok(Err("an earlier segment has one of its inputs"))
+            for Input { digest, path, first, .. } in &contents.inputs {
+                if !ledger.is_done(*digest, path, *first)? {
+                    return Ok(Adopted::Refused("an earlier segment has one of its inputs"));
+                }
+            }
+            Ok(Adopted::Merged)
         }
         Err(error) => Err(error.into()),
     }
@@ -175,7 +199,7 @@ fn set_aside(path: &Path) -> Result<(), CatalogueError> {
 ///
 /// # Errors
 /// When they cannot be read for a reason that may pass.
-fn is_whole(path: &Path, segment: &Segment) -> Result<bool, CatalogueError> {
+pub(super) fn is_whole(path: &Path, segment: &Segment) -> Result<bool, CatalogueError> {
     const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
     match Digest::of_file(path) {
         Ok(digest) => Ok(digest == segment.digest),

@@ -18,7 +18,7 @@ use super::batch::{PART_FIRST, PART_TOTAL, TRANSIENT, sorted_batch, writer_prope
 use super::column_list::path_text;
 use super::columns::{FILE, FILE_BLAKE3, Schema};
 use super::durable::{remove, rename, sync_file, sync_folder, temporary_name};
-use super::{CatalogueError, SEGMENTS};
+use super::{CatalogueError, SEGMENTS, order};
 use crate::failpoint::crash_point;
 use crate::input::Digest;
 use crate::ledger::Input;
@@ -81,6 +81,8 @@ impl Encoded {
 
 /// Key of the model's id in the notes of a segment.
 const MODEL: &str = "starmill.model";
+/// Key of the [order] of contents.
+const ORDER: &str = "starmill.order";
 
 /// Encodes outcomes. It is pure: the same outcomes give the same bytes, and nothing is written.
 ///
@@ -91,23 +93,54 @@ pub fn encode(
     model_id: &str,
     outcomes: &[Outcome],
 ) -> Result<Encoded, CatalogueError> {
-    let bytes = || -> Result<Vec<u8>, ParquetError> {
-        let batch = sorted_batch(schema, outcomes)?;
-        let mut bytes = Vec::new();
-        let properties = Some(writer_properties(TRANSIENT));
-        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), properties)?;
-        writer.append_key_value_metadata(KeyValue::new(MODEL.to_owned(), model_id.to_owned()));
-        writer.write(&batch)?;
-        writer.close()?;
-        Ok(bytes)
-    };
-    let bytes = bytes().map_err(CatalogueError::parquet(Path::new(SEGMENTS)))?;
+    let batch = sorted_batch(schema, outcomes);
+    let batch = batch.map_err(CatalogueError::parquet(Path::new(SEGMENTS)))?;
     let mut parts = Parts::default();
     for outcome in outcomes {
         let file = &outcome.origin.file;
         parts.count((path_text(&file.path), file.digest, file.first), file.total);
     }
+    let bytes = parquet_of(&batch, model_id, None)?;
     Ok(Encoded { digest: Digest::of(&bytes), bytes, inputs: parts.inputs() })
+}
+
+/// Encodes sorted rows of several segments, whose inputs are given in the order of their commits.
+pub(super) fn encode_batch(
+    batch: &RecordBatch,
+    model_id: &str,
+    committed: &[Input],
+) -> Result<Encoded, CatalogueError> {
+    let bytes = parquet_of(batch, model_id, order::note(committed))?;
+    let mut parts = Parts::default();
+    parts
+        .count_rows(batch)
+        .ok_or_else(nameless)
+        .map_err(CatalogueError::parquet(Path::new(SEGMENTS)))?;
+    Ok(Encoded { digest: Digest::of(&bytes), bytes, inputs: parts.inputs() })
+}
+
+fn nameless() -> ParquetError {
+    ParquetError::General("it does not name its inputs".to_owned())
+}
+
+fn parquet_of(
+    batch: &RecordBatch,
+    model_id: &str,
+    order: Option<String>,
+) -> Result<Vec<u8>, CatalogueError> {
+    let write = || -> Result<Vec<u8>, ParquetError> {
+        let mut bytes = Vec::new();
+        let properties = Some(writer_properties(TRANSIENT));
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), properties)?;
+        writer.append_key_value_metadata(KeyValue::new(MODEL.to_owned(), model_id.to_owned()));
+        if let Some(order) = order {
+            writer.append_key_value_metadata(KeyValue::new(ORDER.to_owned(), order));
+        }
+        writer.write(batch)?;
+        writer.close()?;
+        Ok(bytes)
+    };
+    write().map_err(CatalogueError::parquet(Path::new(SEGMENTS)))
 }
 
 /// Writes a segment durably under its name.
@@ -147,7 +180,7 @@ fn fill(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 pub(super) struct Contents {
     /// The model that made it; empty if it does not say.
     pub(super) model_id: String,
-    /// The inputs that it makes done.
+    /// The inputs that it makes done, contents of one path in the order of their commits.
     pub(super) inputs: Vec<Input>,
 }
 
@@ -156,19 +189,31 @@ pub(super) fn contents(path: &Path) -> Result<Contents, CatalogueError> {
     let read = || -> Result<Contents, ParquetError> {
         let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
         let notes = builder.metadata().file_metadata().key_value_metadata();
-        let note = notes.into_iter().flatten().find(|note| note.key == MODEL);
-        let model_id = note.and_then(|note| note.value.clone()).unwrap_or_default();
+        let note = |key| {
+            let note = notes.into_iter().flatten().find(|note| note.key == key);
+            note.and_then(|note| note.value.clone())
+        };
+        let (model_id, order) = (note(MODEL).unwrap_or_default(), note(ORDER));
         let columns = [FILE, FILE_BLAKE3, PART_FIRST, PART_TOTAL];
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
         let mut parts = Parts::default();
         for batch in builder.with_projection(mask).build()? {
-            parts
-                .count_rows(&batch?)
-                .ok_or_else(|| ParquetError::General("it does not name its inputs".to_owned()))?;
+            parts.count_rows(&batch?).ok_or_else(nameless)?;
         }
-        Ok(Contents { model_id, inputs: parts.inputs() })
+        let mut inputs = parts.inputs();
+        if let Some(order) = order {
+            order::restore(&mut inputs, &order).ok_or_else(nameless)?;
+        }
+        Ok(Contents { model_id, inputs })
     };
     read().map_err(CatalogueError::parquet(path))
+}
+
+/// How many outcomes a segment holds, as far as it can be read.
+pub(super) fn rows(path: &Path) -> i64 {
+    let file = File::open(path).map_err(ParquetError::from);
+    let builder = file.and_then(ParquetRecordBatchReaderBuilder::try_new);
+    builder.map_or(0, |builder| builder.metadata().file_metadata().num_rows())
 }
 
 /// Outcomes counted by the part of the file to which they belong.

@@ -10,8 +10,8 @@ use super::columns::Schema;
 use super::durable::{create_folders, remove, sync_folder};
 use super::recover::{Recovered, open_ledger, reconcile, remove_scratch};
 use super::seal::{Counts, Made, Sealing, seal};
-use super::segment::{self, Encoded};
-use super::{CatalogueError, LEDGER, LOCK, SEGMENTS};
+use super::segment::{self, Encoded, Segment};
+use super::{CatalogueError, LEDGER, LOCK, SEGMENTS, compact};
 use crate::failpoint::crash_point;
 use crate::input::Digest;
 use crate::ledger::{Input, Ledger, LedgerError};
@@ -65,6 +65,12 @@ pub struct Store {
     recovered: Recovered,
     /// Folders of the volumes that this one supplements.
     earlier: Vec<PathBuf>,
+    /// The segments in the order of their commits, each with its number of spectra.
+    segments: Vec<(Segment, u64)>,
+    /// A merged segment of which the ledger may know only after a crash.
+    doubtful: Option<Segment>,
+    /// Segments that the ledger does not name any more.
+    replaced: Vec<Segment>,
     /// The lock lives and dies with this handle, so with the process.
     _lock: File,
 }
@@ -94,9 +100,19 @@ impl Store {
         }
         let next_segment = reconcile(folder, &mut ledger, &mut recovered)?;
         recovered.took = begin.elapsed();
-        let (folder, model_id) = (folder.to_owned(), model_id.to_owned());
-        let earlier = Vec::new();
-        Ok(Self { folder, model_id, schema, ledger, next_segment, recovered, earlier, _lock: lock })
+        Ok(Self {
+            folder: folder.to_owned(),
+            model_id: model_id.to_owned(),
+            schema,
+            segments: ledger.sizes()?,
+            ledger,
+            next_segment,
+            recovered,
+            doubtful: None,
+            replaced: Vec::new(),
+            earlier: Vec::new(),
+            _lock: lock,
+        })
     }
 
     /// Sealing takes the rows of these volumes into account, the oldest first, so that of an
@@ -153,7 +169,71 @@ impl Store {
         self.next_segment += 1;
         crash_point!("commit-done");
         tracing::debug!(segment = segment.name, inputs = inputs.len(), "committed segment");
+        let spectra = inputs.iter().map(|input| input.spectra as u64).sum();
+        self.segments.push((segment, spectra));
         Ok(())
+    }
+
+    /// Merges segments of fewer than `below` spectra where enough of them have gathered: one step,
+    /// over fewer than twice as many spectra. Returns whether there was anything to do.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the segments stay as they are then.
+    pub fn compact(&mut self, below: usize) -> Result<bool, StoreError> {
+        if !self.remove_replaced()? {
+            return Ok(false);
+        }
+        let spectra: Vec<u64> = self.segments.iter().map(|(_, spectra)| *spectra).collect();
+        let Some(range) = compact::plan(&spectra, below as u64) else {
+            return Ok(false);
+        };
+        let old: Vec<Segment> =
+            self.segments[range.clone()].iter().map(|(segment, _)| segment.clone()).collect();
+        let folder = self.folder.join(SEGMENTS);
+        let inputs = self.ledger.inputs_in(&old)?;
+        let encoded = compact::merge(&folder, &old, &self.model_id, &inputs)?;
+        if Input::digest_of(&inputs) != Input::digest_of(encoded.inputs()) {
+            let (encoded, named) = (encoded.inputs().len(), inputs.len());
+            return Err(StoreError::OtherInputs { encoded, named });
+        }
+        // The number of the first keeps its place in the order of commits.
+        let segment = encoded.segment(old[0].number().unwrap_or(self.next_segment));
+        if let Err(error) = compact::write(&folder, &segment, &encoded) {
+            self.replaced.push(segment);
+            let _ = self.remove_replaced();
+            return Err(error.into());
+        }
+        if let Err(error) = self.ledger.replace(&old, &segment) {
+            // It stays until it is certain that no later process finds the ledger naming it.
+            self.doubtful = Some(segment);
+            let _ = self.remove_replaced();
+            return Err(error.into());
+        }
+        crash_point!("compact-replaced");
+        tracing::debug!(segment = segment.name, segments = old.len(), "merged small segments");
+        let sum = spectra[range.clone()].iter().sum();
+        self.segments.splice(range, [(segment, sum)]);
+        self.replaced = old;
+        self.remove_replaced()?;
+        crash_point!("compact-done");
+        Ok(true)
+    }
+
+    /// Removes segments that no commit names. What cannot be removed now is removed later. Returns
+    /// whether none is left.
+    fn remove_replaced(&mut self) -> Result<bool, StoreError> {
+        if self.doubtful.is_some() {
+            if !self.ledger.settle()? {
+                return Ok(false);
+            }
+            self.replaced.extend(self.doubtful.take());
+        }
+        while let Some(segment) = self.replaced.last() {
+            remove(&self.folder.join(SEGMENTS).join(&segment.name))?;
+            self.replaced.pop();
+            crash_point!("compact-removed");
+        }
+        Ok(true)
     }
 
     /// Encodes and commits the outcomes of whole files.
@@ -207,3 +287,5 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_compact;

@@ -42,7 +42,7 @@ impl CatalogueError {
             // A status of CFITSIO says that a write failed; why, the system's last error says.
             Self::Fits { system, .. } => system.as_ref().map_or(Trouble::Permanent, of_io),
             Self::Ledger(error) => error.trouble(),
-            Self::Conservation { .. } | Self::GivenUp => Trouble::Permanent,
+            Self::Damaged { .. } | Self::Conservation { .. } | Self::GivenUp => Trouble::Permanent,
         }
     }
 }

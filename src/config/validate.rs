@@ -35,6 +35,7 @@ impl Config {
         natural("input.retries", self.input.retries.max(1), 100)?;
         natural("write.retries", self.write.retries.max(1), 100)?;
         natural("write.segment_spectra", self.write.segment_spectra, 1 << 20)?;
+        natural("write.compact_below", self.write.compact_below.max(1), 1 << 16)?;
         for (key, workers) in [
             ("read.workers", self.read.workers),
             ("prepare.workers", self.prepare.workers),

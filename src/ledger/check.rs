@@ -43,7 +43,9 @@ impl Ledger {
             if segment.number().is_none() {
                 return damaged(format!("{name} is not named after its digest"));
             }
-            if Input::digest_of(&self.inputs_of(&segment)?) != self.inputs_digest(&segment)? {
+            let inputs = self.inputs_of(&segment)?;
+            let inputs = inputs.iter().map(|(_, input)| input);
+            if Input::digest_of(inputs) != self.inputs_digest(&segment)? {
                 return damaged(format!("the inputs of {name} are not those that were committed"));
             }
         }
@@ -63,21 +65,22 @@ impl Ledger {
         Ok(())
     }
 
-    /// The inputs of a segment.
-    fn inputs_of(&self, segment: &Segment) -> Result<Vec<Input>, LedgerError> {
-        let read = || -> rusqlite::Result<Vec<Input>> {
+    /// The inputs of a segment, each with its place in the order of commits.
+    pub(super) fn inputs_of(&self, segment: &Segment) -> Result<Vec<(i64, Input)>, LedgerError> {
+        let read = || -> rusqlite::Result<Vec<(i64, Input)>> {
             let mut select = self.connection.prepare_cached(
-                "SELECT path, digest, first, spectra, total FROM inputs
+                "SELECT path, digest, first, spectra, total, id FROM inputs
                  WHERE segment = (SELECT id FROM segments WHERE name = ?1)",
             )?;
             let inputs = select.query_map(params![segment.name], |row| {
-                Ok(Input {
+                let input = Input {
                     path: row.get(0)?,
                     digest: Digest(row.get(1)?),
                     first: row.get(2)?,
                     spectra: row.get(3)?,
                     total: row.get(4)?,
-                })
+                };
+                Ok((row.get(5)?, input))
             })?;
             inputs.collect()
         };

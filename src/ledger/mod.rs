@@ -7,6 +7,7 @@
 mod check;
 mod error;
 mod query;
+mod replace;
 
 pub use error::LedgerError;
 pub use query::Done;
@@ -298,8 +299,7 @@ impl Drop for Ledger {
     /// Folds the log into the database, so that a ledger at rest is one file.
     fn drop(&mut self) {
         if self.writes {
-            let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
-            if let Err(error) = self.connection.query_row(checkpoint, [], |_| Ok(())) {
+            if let Err(error) = self.settle() {
                 tracing::debug!(%error, "the ledger's log stays for the next run");
             }
         }

@@ -39,6 +39,24 @@ impl Ledger {
         read().map_err(self.error())
     }
 
+    /// All segments in the order of their commits, each with its number of spectra.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses.
+    pub fn sizes(&self) -> Result<Vec<(Segment, u64)>, LedgerError> {
+        let read = || -> rusqlite::Result<Vec<(Segment, u64)>> {
+            let mut select = self.connection.prepare(
+                "SELECT name, digest, (SELECT coalesce(sum(spectra), 0) FROM inputs
+                 WHERE segment = segments.id) FROM segments ORDER BY id",
+            )?;
+            let rows = select.query_map([], |row| {
+                Ok((Segment { name: row.get(0)?, digest: Digest(row.get(1)?) }, row.get(2)?))
+            })?;
+            rows.collect()
+        };
+        read().map_err(self.error())
+    }
+
     /// Whether the part of this content of this path that begins at `first` is done, and counts.
     ///
     /// # Errors

@@ -17,6 +17,9 @@ use crate::reject::Code;
 /// Number of the file in this run and the first spectrum of the part.
 type PartKey = (u64, usize);
 
+/// How long small segments stay as they are after a merge that failed.
+const MERGE_PAUSE: Duration = Duration::from_mins(5);
+
 /// Outcomes on their way into segments.
 pub struct Desk {
     /// The catalogue.
@@ -43,6 +46,8 @@ pub struct Desk {
     finished: Vec<Arc<SourceFile>>,
     oldest: Option<Instant>,
     last_used: Instant,
+    /// After a merge of segments that failed, when the next one is tried.
+    no_merge_before: Option<Instant>,
 }
 
 struct Part {
@@ -67,6 +72,7 @@ impl Desk {
             finished: Vec::new(),
             oldest: None,
             last_used: Instant::now(),
+            no_merge_before: None,
         }
     }
 
@@ -216,6 +222,21 @@ impl Desk {
     pub(super) fn commit(&mut self, encoded: &Encoded) -> Result<(), StoreError> {
         let inputs: Vec<Input> = self.inputs.iter().map(|(input, _)| input.clone()).collect();
         self.store.commit_encoded(encoded, &inputs)
+    }
+
+    /// Merges segments of fewer spectra than this, if enough have gathered: one step of bounded work.
+    /// Nothing depends on it, so that a failure is only logged.
+    pub(super) fn merge_segments(&mut self, below: usize) {
+        if self.no_merge_before.is_some_and(|moment| Instant::now() < moment) {
+            return;
+        }
+        let merge = || self.store.compact(below).map_err(|error| error.to_string());
+        let merged = catch_unwind(AssertUnwindSafe(merge))
+            .unwrap_or_else(|_| Err("it panicked, report this with the log".to_owned()));
+        if let Err(error) = merged {
+            self.no_merge_before = Some(Instant::now() + MERGE_PAUSE);
+            tracing::warn!(error, "small segments stay as they are, merging is tried again later");
+        }
     }
 
     /// Takes what was committed off the desk.

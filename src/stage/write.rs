@@ -18,6 +18,8 @@ pub struct CommitRule {
     pub spectra: usize,
     /// As soon as one waits so long.
     pub age: Duration,
+    /// Segments of fewer spectra are merged.
+    pub compact_below: usize,
 }
 
 /// Rejects of one code that are logged one by one; more are only counted, so that a bad archive
@@ -109,6 +111,7 @@ impl Write {
         }
         self.witness.committed(&outcomes);
         self.tell_finished(desk);
+        desk.merge_segments(self.rule.compact_below);
         Ok(())
     }
 
@@ -174,7 +177,11 @@ impl Stage for Write {
     }
 
     fn idle(&mut self, out: &mut NoOutlet<'_>) -> Result<(), Halt> {
-        self.commit_if_due(&mut self.rack(), out)
+        let mut rack = self.rack();
+        self.commit_if_due(&mut rack, out)?;
+        // A catalogue may have been opened with many of them.
+        rack.desks().for_each(|desk| desk.merge_segments(self.rule.compact_below));
+        Ok(())
     }
 
     fn finish(&mut self, out: &mut NoOutlet<'_>) -> Result<(), Halt> {

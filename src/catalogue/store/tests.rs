@@ -10,23 +10,23 @@ use crate::catalogue::{INPUTS, MANIFEST, Manifest, NAMES};
 use crate::fits::Fits;
 use crate::ledger::Done;
 
-fn open(folder: &Path) -> Store {
+pub(super) fn open(folder: &Path) -> Store {
     Store::open(folder, "m 1", schema()).unwrap()
 }
 
 /// Commits a file whose content gives so many rows.
-fn commit(store: &mut Store, path: &str, content: &[u8], spectra: usize) {
+pub(super) fn commit(store: &mut Store, path: &str, content: &[u8], spectra: usize) {
     let outcomes = outcomes(path, content, 0, spectra, spectra);
     let encoded = store.encode(&outcomes).unwrap();
     let inputs = encoded.inputs().to_vec();
     store.commit_encoded(&encoded, &inputs).unwrap();
 }
 
-fn seal(store: &Store) -> Counts {
+pub(super) fn seal(store: &Store) -> Counts {
     store.seal(&Made::default(), &|| false).unwrap()
 }
 
-fn published(folder: &Path) -> Vec<Vec<u8>> {
+pub(super) fn published(folder: &Path) -> Vec<Vec<u8>> {
     let names = NAMES.into_iter().chain([MANIFEST]);
     names.map(|name| std::fs::read(folder.join(name)).unwrap()).collect()
 }
