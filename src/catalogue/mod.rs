@@ -69,6 +69,11 @@ pub(crate) fn ledger_in(folder: &Path) -> PathBuf {
     folder.join(LEDGER)
 }
 
+/// The file of a segment of the catalogue in a folder.
+pub(crate) fn segment_in(folder: &Path, segment: &Segment) -> PathBuf {
+    folder.join(SEGMENTS).join(&segment.name)
+}
+
 /// What a row, a reject or an outcome takes in memory, at the most: its texts are bounded, and a path
 /// is as long as the system allows.
 pub const ROW_BYTES: usize = 8 << 10;

@@ -184,7 +184,7 @@ async fn rejects(board: Data<Board>, part: Query<Part>) -> Json<Vec<RejectRow>> 
     Json(board.rejects(part.after, part.limit.min(REJECTS)))
 }
 
-/// The nights that the service has had in hand, newest first.
+/// The latest nights, newest first.
 #[utoipa::path(get, path = "/api/v1/nights", responses((status = 200, body = Vec<NightSummary>)))]
 async fn nights(board: Data<Board>) -> Json<Vec<NightSummary>> {
     Json(board.status().nights)
@@ -207,7 +207,7 @@ fn minute() -> u64 {
     60
 }
 
-/// What happened in the last 24 hours; bins before the service started are absent.
+/// What happened in the last 24 hours; of the time before the service started, what was committed.
 #[utoipa::path(get, path = "/api/v1/timeline", params(Span), responses(
     (status = 200, body = Vec<Bin>), (status = 400, body = Problem)
 ))]

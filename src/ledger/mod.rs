@@ -10,7 +10,7 @@ mod query;
 mod replace;
 
 pub use error::LedgerError;
-pub use query::Done;
+pub use query::{Done, Extent};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

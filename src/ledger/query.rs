@@ -1,6 +1,6 @@
 //! What the ledger is asked.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Ledger, LedgerError};
 use crate::catalogue::Segment;
@@ -16,6 +16,15 @@ pub enum Done {
     /// It is, but its path had another content since, which counts instead until this one is
     /// [promoted](Ledger::promote).
     Superseded,
+}
+
+/// How far a ledger is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// The id of the newest segment; 0 if there is none.
+    pub last: i64,
+    /// Contents of files whose outcomes are all committed, those that a newer one replaces included.
+    pub files: u64,
 }
 
 /// Selects inputs whose path has no newer content.
@@ -51,6 +60,41 @@ impl Ledger {
             )?;
             let rows = select.query_map([], |row| {
                 Ok((Segment { name: row.get(0)?, digest: Digest(row.get(1)?) }, row.get(2)?))
+            })?;
+            rows.collect()
+        };
+        read().map_err(self.error())
+    }
+
+    /// How far it is.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses.
+    pub fn extent(&self) -> Result<Extent, LedgerError> {
+        let query = "SELECT (SELECT coalesce(max(id), 0) FROM segments), (SELECT count(*) FROM
+                     (SELECT 1 FROM inputs GROUP BY path, digest HAVING sum(spectra) = max(total)))";
+        let extent = |row: &Row<'_>| Ok(Extent { last: row.get(0)?, files: row.get(1)? });
+        self.connection.query_row(query, [], extent).map_err(self.error())
+    }
+
+    /// At most `most` segments with their ids in the order of their commits: those behind `after`
+    /// and up to `last`.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses.
+    pub fn segments_between(
+        &self,
+        after: i64,
+        last: i64,
+        most: usize,
+    ) -> Result<Vec<(i64, Segment)>, LedgerError> {
+        let read = || -> rusqlite::Result<Vec<(i64, Segment)>> {
+            let mut select = self.connection.prepare_cached(
+                "SELECT id, name, digest FROM segments WHERE id > ?1 AND id <= ?2
+                 ORDER BY id LIMIT ?3",
+            )?;
+            let rows = select.query_map(params![after, last, most as u64], |row| {
+                Ok((row.get(0)?, Segment { name: row.get(1)?, digest: Digest(row.get(2)?) }))
             })?;
             rows.collect()
         };

@@ -10,11 +10,11 @@ mod page;
 mod page_history;
 mod parts;
 mod past;
-mod runs;
+pub(crate) mod runs;
 mod sky;
 mod standards;
 pub(crate) mod statistics;
-mod table;
+pub(crate) mod table;
 mod tonight;
 
 use std::collections::BTreeMap;

@@ -13,8 +13,10 @@ const MOST_BYTES: u64 = 16 << 20;
 
 /// One process that wrote the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Run {
-    pub(super) began: String,
+pub(crate) struct Run {
+    pub(crate) began: String,
+    /// Its number in the system.
+    pub(crate) process: u64,
     /// `None`: it died, or it has not ended yet.
     pub(super) ended: Option<String>,
     pub(super) version: String,
@@ -31,15 +33,15 @@ pub(super) struct Run {
 
 /// All processes, in the order in which they began.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Runs {
-    pub(super) runs: Vec<Run>,
+pub(crate) struct Runs {
+    pub(crate) runs: Vec<Run>,
     /// Those without an end before the last.
     pub(super) crashes: usize,
 }
 
 impl Runs {
     /// Reads the history; a catalogue without one has no runs.
-    pub(super) fn read(folder: &Path) -> Result<Self, ReportError> {
+    pub(crate) fn read(folder: &Path) -> Result<Self, ReportError> {
         let path = folder.join(HISTORY);
         let file = match std::fs::File::open(&path) {
             Ok(file) => file,
@@ -62,6 +64,7 @@ impl Runs {
             match line["event"].as_str() {
                 Some("begin") => runs.push(Run {
                     began: text("began"),
+                    process: line["process"].as_u64().unwrap_or(0),
                     ended: None,
                     version: text("version"),
                     stopped: false,

@@ -1,4 +1,4 @@
-//! Published tables, read row by row in batches: only the columns that a report needs.
+//! Published tables and segments, read row by row in batches: only the columns that are needed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -15,34 +15,37 @@ use crate::catalogue::{CATALOGUE, REJECTS};
 
 /// A label column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Label {
-    pub(super) name: String,
-    pub(super) unit: String,
-    pub(super) description: String,
+pub(crate) struct Label {
+    pub(crate) name: String,
+    pub(crate) unit: String,
+    pub(crate) description: String,
 }
 
 /// What a report needs of a row of the catalogue. Missing numbers are NaN.
-pub(super) struct Row<'a> {
-    pub(super) id: &'a str,
-    pub(super) ra: f64,
-    pub(super) dec: f64,
-    pub(super) date_obs: &'a str,
-    pub(super) snr: f32,
-    pub(super) flags: i32,
-    pub(super) bad: bool,
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) ra: f64,
+    pub(crate) dec: f64,
+    pub(crate) date_obs: &'a str,
+    pub(crate) snr: f32,
+    pub(crate) flags: i32,
+    pub(crate) bad: bool,
     /// One value a label.
-    pub(super) values: &'a [f32],
+    pub(crate) values: &'a [f32],
 }
 
 /// What a report needs of a reject.
-pub(super) struct RejectRow<'a> {
-    pub(super) code: i32,
-    pub(super) reason: &'a str,
-    pub(super) remedy: &'a str,
-    pub(super) detail: &'a str,
-    pub(super) file: &'a str,
-    pub(super) ra: f64,
-    pub(super) dec: f64,
+pub(crate) struct RejectRow<'a> {
+    pub(crate) code: i32,
+    pub(crate) reason: &'a str,
+    pub(crate) remedy: &'a str,
+    pub(crate) detail: &'a str,
+    pub(crate) file: &'a str,
+    /// Which spectrum of the file, from 0.
+    pub(crate) index: i32,
+    pub(crate) ra: f64,
+    pub(crate) dec: f64,
 }
 
 /// Rows that are in memory at once.
@@ -50,22 +53,32 @@ const BATCH: usize = 2048;
 
 const ROW_COLUMNS: [&str; 7] =
     ["spectrum_id", "ra", "dec", "date_obs", "snr_g", "flags", "flag_bad"];
-const REJECT_COLUMNS: [&str; 7] = ["code", "reason", "remedy", "detail", "file", "ra", "dec"];
+const REJECT_COLUMNS: [&str; 8] =
+    ["code", "reason", "remedy", "detail", "file", "file_index", "ra", "dec"];
 
 /// A table that is open.
-pub(super) struct Table {
+pub(crate) struct Table {
     path: PathBuf,
     builder: ParquetRecordBatchReaderBuilder<File>,
     /// The label columns: those between the counts of pixels and the novelty.
-    pub(super) labels: Vec<Label>,
+    pub(crate) labels: Vec<Label>,
     /// How many rows it has.
-    pub(super) rows: u64,
+    pub(crate) rows: u64,
 }
 
 impl Table {
     /// Opens the catalogue of a folder.
-    pub(super) fn catalogue(folder: &Path) -> Result<Self, ReportError> {
-        let mut table = Self::open(folder, CATALOGUE)?;
+    pub(crate) fn catalogue(folder: &Path) -> Result<Self, ReportError> {
+        Self::with_labels(folder.join(format!("{CATALOGUE}.parquet")))
+    }
+
+    /// Opens a segment, which has the columns of both tables.
+    pub(crate) fn segment(path: PathBuf) -> Result<Self, ReportError> {
+        Self::with_labels(path)
+    }
+
+    fn with_labels(path: PathBuf) -> Result<Self, ReportError> {
+        let mut table = Self::open(path)?;
         let fields = table.builder.schema().fields().clone();
         let place = |name: &str| fields.iter().position(|field| field.name() == name);
         let (Some(before), Some(behind)) = (place("n_empty_bins"), place("novelty")) else {
@@ -87,12 +100,11 @@ impl Table {
     }
 
     /// Opens the rejects of a folder.
-    pub(super) fn rejects(folder: &Path) -> Result<Self, ReportError> {
-        Self::open(folder, REJECTS)
+    pub(crate) fn rejects(folder: &Path) -> Result<Self, ReportError> {
+        Self::open(folder.join(format!("{REJECTS}.parquet")))
     }
 
-    fn open(folder: &Path, stem: &str) -> Result<Self, ReportError> {
-        let path = folder.join(format!("{stem}.parquet"));
+    fn open(path: PathBuf) -> Result<Self, ReportError> {
         let file =
             File::open(&path).map_err(|source| ReportError::Io { path: path.clone(), source })?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file)
@@ -106,50 +118,44 @@ impl Table {
     }
 
     /// Shows every row of the catalogue, in its order.
-    pub(super) fn each_row(self, mut show: impl FnMut(&Row<'_>)) -> Result<(), ReportError> {
-        let labels: Vec<String> = self.labels.iter().map(|label| label.name.clone()).collect();
+    pub(crate) fn each_row(self, mut show: impl FnMut(&Row<'_>)) -> Result<(), ReportError> {
+        let labels = self.label_names();
         let wanted: Vec<&str> =
             ROW_COLUMNS.into_iter().chain(labels.iter().map(String::as_str)).collect();
         let mut values = vec![f32::NAN; labels.len()];
         self.each_batch(&wanted, |batch| {
-            for row in 0..batch.num_rows() {
-                for (value, name) in values.iter_mut().zip(&labels) {
-                    *value = batch.float(name, row);
-                }
-                show(&Row {
-                    id: batch.text("spectrum_id", row),
-                    ra: batch.double("ra", row),
-                    dec: batch.double("dec", row),
-                    date_obs: batch.text("date_obs", row),
-                    snr: batch.float("snr_g", row),
-                    flags: batch.int("flags", row),
-                    bad: batch.0.column_by_name("flag_bad").is_some_and(|array| {
-                        array.as_boolean_opt().is_some_and(|array| array.value(row))
-                    }),
-                    values: &values,
-                });
-            }
+            (0..batch.num_rows()).for_each(|row| show(&batch.row(row, &labels, &mut values)));
         })
     }
 
     /// Shows every reject, in its order.
-    pub(super) fn each_reject(
+    pub(crate) fn each_reject(
         self,
         mut show: impl FnMut(&RejectRow<'_>),
     ) -> Result<(), ReportError> {
         self.each_batch(&REJECT_COLUMNS, |batch| {
+            (0..batch.num_rows()).for_each(|row| show(&batch.reject(row)));
+        })
+    }
+
+    /// Shows every outcome of a segment as a row and as a reject: the code of a row is 0.
+    pub(crate) fn each_outcome(
+        self,
+        mut show: impl FnMut(&Row<'_>, &RejectRow<'_>),
+    ) -> Result<(), ReportError> {
+        let labels = self.label_names();
+        let wanted = ROW_COLUMNS.into_iter().chain(REJECT_COLUMNS);
+        let wanted: Vec<&str> = wanted.chain(labels.iter().map(String::as_str)).collect();
+        let mut values = vec![f32::NAN; labels.len()];
+        self.each_batch(&wanted, |batch| {
             for row in 0..batch.num_rows() {
-                show(&RejectRow {
-                    code: batch.int("code", row),
-                    reason: batch.text("reason", row),
-                    remedy: batch.text("remedy", row),
-                    detail: batch.text("detail", row),
-                    file: batch.text("file", row),
-                    ra: batch.double("ra", row),
-                    dec: batch.double("dec", row),
-                });
+                show(&batch.row(row, &labels, &mut values), &batch.reject(row));
             }
         })
+    }
+
+    fn label_names(&self) -> Vec<String> {
+        self.labels.iter().map(|label| label.name.clone()).collect()
     }
 
     fn each_batch(self, wanted: &[&str], mut show: impl FnMut(&Batch)) -> Result<(), ReportError> {
@@ -183,6 +189,38 @@ impl Table {
 struct Batch(RecordBatch);
 
 impl Batch {
+    fn row<'a>(&'a self, row: usize, labels: &[String], values: &'a mut [f32]) -> Row<'a> {
+        for (value, name) in values.iter_mut().zip(labels) {
+            *value = self.float(name, row);
+        }
+        Row {
+            id: self.text("spectrum_id", row),
+            ra: self.double("ra", row),
+            dec: self.double("dec", row),
+            date_obs: self.text("date_obs", row),
+            snr: self.float("snr_g", row),
+            flags: self.int("flags", row),
+            bad: self
+                .0
+                .column_by_name("flag_bad")
+                .is_some_and(|array| array.as_boolean_opt().is_some_and(|array| array.value(row))),
+            values,
+        }
+    }
+
+    fn reject(&self, row: usize) -> RejectRow<'_> {
+        RejectRow {
+            code: self.int("code", row),
+            reason: self.text("reason", row),
+            remedy: self.text("remedy", row),
+            detail: self.text("detail", row),
+            file: self.text("file", row),
+            index: self.int("file_index", row),
+            ra: self.double("ra", row),
+            dec: self.double("dec", row),
+        }
+    }
+
     fn column(&self, name: &str, row: usize) -> Option<&dyn Array> {
         self.0.column_by_name(name).map(AsRef::as_ref).filter(|array| array.is_valid(row))
     }

@@ -16,6 +16,7 @@ mod keeper;
 mod maker;
 mod manager;
 mod nights;
+mod recall;
 mod reload;
 mod volume;
 mod window;
@@ -145,8 +146,12 @@ fn run_flow(service: &Arc<Service>, setting: &Setting) -> anyhow::Result<()> {
     let flow = plan.build(Arrivals { watch, counters, longitude });
     service.interrupt.stops(flow.stopper());
     service.reload.stops(flow.stopper());
-    service.begin(flow.monitor(), maker);
+    let is_first = service.begin(flow.monitor(), maker);
     tracing::info!(model = maker.id(), provider = maker.provider, "service is ready");
+    if is_first {
+        // What is committed from here on, this process counts itself.
+        recall::start(service, maker);
+    }
     let report = flow.run(supervision(config));
     match end_of(report.ending, &service.counters)? {
         End::Abandoned if !service.interrupt.is_asked() => {
@@ -271,15 +276,17 @@ impl Service {
         Ok(watch)
     }
 
-    /// A flow runs: from now on files are taken.
-    fn begin(&self, monitor: Monitor, maker: &Maker) {
+    /// A flow is about to run, and files to be taken; says whether it is the first one.
+    fn begin(&self, monitor: Monitor, maker: &Maker) -> bool {
         self.now().monitor = Some(monitor.clone());
         let (config, counters) = (self.config(), Arc::clone(&self.counters));
         window::show_flow(&self.board, &config, maker, &self.folder, monitor, counters);
-        if !self.running.swap(true, Relaxed) {
+        let is_first = !self.running.swap(true, Relaxed);
+        if is_first {
             self.alarms().started(maker);
         }
         manager::ready();
+        is_first
     }
 
     fn phase(&self) -> Phase {
@@ -302,8 +309,11 @@ impl Witness for Service {
         self.board.committed(outcomes, SystemTime::now());
     }
 
-    fn finished(&self, file: &SourceFile) {
-        self.nights.finished(file.night);
+    fn finished(&self, file: &SourceFile, is_new: bool) {
+        self.nights.finished(file.night, is_new);
+        if is_new {
+            self.board.finished(file);
+        }
         if let Some(watch) = &self.now().watch {
             watch.done(&file.path);
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use super::board::{NightPhase, NightSummary};
+use super::board::{Counts, NightPhase, NightSummary};
 use super::maker::Maker;
 use super::volume::{Stage, Volume, volumes};
 use crate::catalogue::{CatalogueError, Store, StoreError, ledger_in};
@@ -52,13 +52,23 @@ struct Open {
     not_before: Option<Instant>,
     /// What this process did to it.
     tally: Tally,
+    /// What former processes did, once it was read back.
+    before: Counts,
     diary: Option<Diary>,
 }
 
 impl Open {
     fn new(opened: DateTime<Utc>, sealed: bool) -> Self {
-        let (tally, touched) = (Tally::default(), Instant::now());
-        Self { opened, touched, sealed, closing: false, not_before: None, tally, diary: None }
+        Self {
+            opened,
+            touched: Instant::now(),
+            sealed,
+            closing: false,
+            not_before: None,
+            tally: Tally::default(),
+            before: Counts::default(),
+            diary: None,
+        }
     }
 }
 
@@ -161,11 +171,19 @@ impl Nights {
         }
     }
 
-    /// Counts a file that is done.
-    pub(crate) fn finished(&self, night: Option<Night>) {
+    /// Counts a file that is done, now or before.
+    pub(crate) fn finished(&self, night: Option<Night>, is_new: bool) {
         let mut nights = self.lock();
         if let Some(open) = night.and_then(|night| last(&mut nights, night)) {
-            open.tally.files_done += 1;
+            let Tally { files_done, files_skipped, .. } = &mut open.tally;
+            *(if is_new { files_done } else { files_skipped }) += 1;
+        }
+    }
+
+    /// Notes what former processes committed.
+    pub(crate) fn recalled(&self, volume: Volume, before: Counts) {
+        if let Some(open) = self.lock().get_mut(&volume) {
+            open.before = before;
         }
     }
 
@@ -235,14 +253,14 @@ impl Nights {
         }
     }
 
-    /// How it stands with the nights that are not closed. Counts are of this process.
+    /// How it stands with the nights that are not closed.
     pub(crate) fn summaries(&self) -> Vec<NightSummary> {
         let summary = |(volume, open): (&Volume, &Open)| NightSummary {
             name: volume.to_string(),
             phase: if open.closing { NightPhase::Closing } else { NightPhase::Open },
-            files: open.tally.files_done,
-            rows: open.tally.rows,
-            rejects: open.tally.rejects,
+            files: open.before.files + open.tally.files_done,
+            rows: open.before.rows + open.tally.rows,
+            rejects: open.before.rejects + open.tally.rejects,
             folder: volume.folder(&self.folder).display().to_string(),
             report: None,
         };

@@ -18,7 +18,7 @@ use crate::watch::InboxState;
 
 /// The board of a service that has not loaded its model yet.
 pub(super) fn board(config: &Config, folder: &Path) -> Board {
-    Board::new(About {
+    let board = Board::new(About {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         model: config.serve.model.clone(),
         provider: String::new(),
@@ -26,7 +26,9 @@ pub(super) fn board(config: &Config, folder: &Path) -> Board {
         longitude: config.night.longitude,
         folder: folder.to_owned(),
         labels: Vec::new(),
-    })
+    });
+    board.remember(SystemTime::now());
+    board
 }
 
 /// Serves the board, if an address is configured.

@@ -42,8 +42,8 @@ pub struct Desk {
     contents: HashMap<String, Digest>,
     /// Files of several parts: how many are still to come, and whether any was new.
     unfinished: HashMap<u64, (usize, bool)>,
-    /// Files of which no part is left, until they are told of.
-    finished: Vec<Arc<SourceFile>>,
+    /// Files of which no part is left, until they are told of, and whether any part was new.
+    finished: Vec<(Arc<SourceFile>, bool)>,
     oldest: Option<Instant>,
     last_used: Instant,
     /// After a merge of segments that failed, when the next one is tried.
@@ -162,9 +162,10 @@ impl Desk {
         *any_new |= new;
         if *left == 0 {
             let Counters { files_done, files_skipped, .. } = &*self.counters;
-            Counters::count(if *any_new { files_done } else { files_skipped });
+            let is_new = *any_new;
+            Counters::count(if is_new { files_done } else { files_skipped });
             self.unfinished.remove(&file.sequence);
-            self.finished.push(file);
+            self.finished.push((file, is_new));
         }
     }
 
@@ -188,8 +189,8 @@ impl Desk {
         self.last_used
     }
 
-    /// The files that were finished since this was asked last.
-    pub(super) fn take_finished(&mut self) -> Vec<Arc<SourceFile>> {
+    /// The files that were finished since this was asked last, and whether any part was new.
+    pub(super) fn take_finished(&mut self) -> Vec<(Arc<SourceFile>, bool)> {
         std::mem::take(&mut self.finished)
     }
 

@@ -30,14 +30,14 @@ const LOGGED_REJECTS: u64 = 20;
 pub trait Witness: Send + Sync {
     /// These outcomes are committed.
     fn committed(&self, outcomes: &[Outcome]);
-    /// All outcomes of this file are committed, now or before.
-    fn finished(&self, file: &SourceFile);
+    /// All outcomes of this file are committed: some of them now, or all of them before.
+    fn finished(&self, file: &SourceFile, is_new: bool);
 }
 
 /// Nobody listens.
 impl Witness for () {
     fn committed(&self, _: &[Outcome]) {}
-    fn finished(&self, _: &SourceFile) {}
+    fn finished(&self, _: &SourceFile, _: bool) {}
 }
 
 /// Gathers the outcomes of whole parts on their desks and commits them.
@@ -116,8 +116,8 @@ impl Write {
     }
 
     fn tell_finished(&self, desk: &mut Desk) {
-        for file in desk.take_finished() {
-            self.witness.finished(&file);
+        for (file, is_new) in desk.take_finished() {
+            self.witness.finished(&file, is_new);
         }
     }
 

@@ -90,7 +90,11 @@ impl Night {
             let at = now - Duration::from_secs(60 * (240 - minute));
             let burst = if minute < 4 { 180 } else { 6 + (minute % 7) };
             let stars = (0..burst).map(|i| outcome(&mut sky, (minute * 13 + i) % 1700, at, 35.0));
-            board.committed(&stars.collect::<Vec<_>>(), at);
+            let stars: Vec<_> = stars.collect();
+            board.committed(&stars, at);
+            for star in &stars {
+                board.finished(&star.origin.file);
+            }
         }
         let mut hostile = outcome(&mut sky, 1, now, 0.0);
         hostile = hostile.rejected(Code::NOT_FITS.because(format!("{name} begins with HTML")));

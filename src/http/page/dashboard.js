@@ -141,7 +141,7 @@ function tables(status) {
       withReason(drift.label, ...says(drift).reverse()), number(drift.recent),
       drift.median.toFixed(digits(drift.unit)), drift.error.toFixed(digits(drift.unit)),
       drift.scatter.toFixed(digits(drift.unit)), drift.unit,
-    ]), "no star of an earlier night has come again since the service started");
+    ]), "no star of an earlier night has come again");
 }
 
 function lists(status) {
@@ -166,11 +166,12 @@ function minutes(status) {
   const sums = new Map(night.minutes.map((bin) => [bin.time, bin]));
   for (const bin of night.tens.values()) {
     const time = Math.floor(bin.time / 60) * 60;
-    const sum = sums.get(time) ?? { time, rows: 0, rejects: 0, p50_s: null, p99_s: null };
+    const sum = sums.get(time) ?? { time, rows: 0, rejects: 0, p50_s: null, p99_s: null, starts: 0 };
     const most = (a, b) => a == null ? b : b == null ? a : Math.max(a, b);
     sums.set(time, {
       time, rows: sum.rows + bin.rows, rejects: sum.rejects + bin.rejects,
       p50_s: most(sum.p50_s, bin.p50_s), p99_s: most(sum.p99_s, bin.p99_s),
+      starts: sum.starts + bin.starts,
     });
   }
   const bins = [...sums.values()].filter((bin) => bin.time > status.time - DAY);
@@ -210,8 +211,13 @@ function schedule() {
   scheduled = true;
 }
 
+// The service has read back what it did before it was started: all lists are longer now.
+class Longer extends Error {}
+
 function take(delta) {
+  const { recalled } = night.status;
   Object.assign(night.status, delta.status);
+  if (night.status.recalled && !recalled) throw new Longer();
   night.stars = [...night.stars, ...delta.stars].slice(-MOST.stars);
   night.rejects = [...night.rejects, ...delta.rejects].slice(-MOST.rejects);
   for (const bin of delta.bins) {
@@ -284,6 +290,7 @@ async function live() {
         pause = 0.5;
         continue;
       }
+      if (error instanceof Longer) continue;
       lost(error);
     }
     await new Promise((resolve) => setTimeout(resolve, pause * 1000));

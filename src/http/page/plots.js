@@ -65,6 +65,14 @@ class Plot {
     this.pen.fillText(text, this.width / 2, this.height / 2);
   }
 
+  // What is left of it was committed by an earlier process; latencies are not known of that.
+  started(x) {
+    this.pen.strokeStyle = colour("soft");
+    this.pen.setLineDash([2, 3]);
+    this.line([x, PAD.top], [x, this.height - PAD.bottom]);
+    this.pen.setLineDash([]);
+  }
+
   mark(x, y, isBad) {
     const pen = this.pen;
     if (!isBad) {
@@ -131,7 +139,9 @@ function span(bins, status) {
 export function throughput(bins, status) {
   const most = Math.max(10, ...bins.map((bin) => bin.rows + bin.rejects));
   const { rows, rejects } = status.tonight;
-  const says = `Rows and rejects each minute, at most ${most}; tonight ${rows} rows, ${rejects} rejects.`;
+  const starts = bins.reduce((sum, bin) => sum + bin.starts, 0);
+  const says = `Rows and rejects each minute, at most ${most}; tonight ${rows} rows, ${rejects} rejects`
+    + `${starts > 1 ? `; the service was started ${starts} times` : ""}.`;
   const plot = new Plot("throughput", says);
   plot.axes(span(bins, status), linear(0, most * 1.05, 4));
   for (const bin of bins) {
@@ -143,6 +153,7 @@ export function throughput(bins, status) {
     plot.pen.fillRect(left, middle, width, zero - middle);
     plot.pen.fillStyle = colour("two");
     plot.pen.fillRect(left, top, width, middle - top);
+    if (bin.starts) plot.started(left);
   }
 }
 

@@ -9,7 +9,8 @@ use starmill_actors::{Monitor, Snapshot};
 
 use super::about::About;
 use super::recent::Recent;
-use super::repeats::Repeats;
+use super::recollection::Recollection;
+use super::repeats::{self, Repeats};
 use super::status::{Bin, Disk, Inbox, NightSummary, RejectRow, StarRow, Status};
 use super::timeline::Timeline;
 use super::tonight::{Tonight, Totals};
@@ -17,7 +18,7 @@ use super::waits::{Activity, Look};
 use super::{NIGHTS, REJECTS, STARS};
 use crate::catalogue::{Space, space};
 use crate::night::Night;
-use crate::outcome::{Estimate, Outcome};
+use crate::outcome::{Estimate, Outcome, SourceFile};
 use crate::reject::Reject;
 use crate::stage::Counters;
 
@@ -34,15 +35,25 @@ pub(super) struct Inner {
     monitor: Option<Monitor>,
     attached: SystemTime,
     counters: Option<Arc<Counters>>,
-    // What the flows before the present one had counted.
+    // Of faults and skipped files, what other counters than the present ones had.
     totals: Totals,
     tonight: Tonight,
     timeline: Timeline,
     stars: Recent<StarRow>,
     rejects: Recent<RejectRow>,
     repeats: Repeats,
+    /// Stars that were seen while the past is still to be recalled.
+    sightings: Option<VecDeque<Sighting>>,
     looks: VecDeque<Look>,
     disk: Option<Disk>,
+}
+
+/// A star that was seen.
+struct Sighting {
+    ra: f64,
+    dec: f64,
+    night: Night,
+    values: Box<[f32]>,
 }
 
 impl Inner {
@@ -61,6 +72,7 @@ impl Inner {
             stars: Recent::new(STARS),
             rejects: Recent::new(REJECTS),
             repeats: Repeats::new(about.labels.len()),
+            sightings: None,
             looks: VecDeque::new(),
             disk: None,
             about,
@@ -72,13 +84,16 @@ impl Inner {
         if about.model != self.about.model || about.labels != self.about.labels {
             self.stars.clear();
             self.repeats = Repeats::new(about.labels.len());
+            self.sightings.iter_mut().for_each(VecDeque::clear);
         }
         self.about = About { started: self.about.started, ..about };
     }
 
     pub(super) fn attach(&mut self, monitor: Monitor, counters: Arc<Counters>) {
-        let (skipped, faults) = self.known();
-        (self.totals.skipped, self.totals.faults) = (skipped, faults);
+        // A flow may count on where the one before has stopped.
+        if !self.counters.as_ref().is_some_and(|before| Arc::ptr_eq(before, &counters)) {
+            (self.totals.skipped, self.totals.faults) = self.known();
+        }
         self.looks.clear();
         self.attached = SystemTime::now();
         (self.monitor, self.counters) = (Some(monitor), Some(counters));
@@ -129,7 +144,7 @@ impl Inner {
         let meta = &outcome.identity.meta;
         let is_bad = estimate.quality.is_bad();
         if let (Some(ra), Some(dec), false) = (meta.ra, meta.dec, is_bad) {
-            self.repeats.see(ra, dec, night, &estimate.values);
+            self.see(ra, dec, night, &estimate.values);
         }
         let finite = |value: f32| value.is_finite().then_some(value);
         self.stars.push(|number| StarRow {
@@ -144,6 +159,61 @@ impl Inner {
             bad: is_bad,
             latency_s: latency.map(|latency| latency.as_secs_f64()),
         });
+    }
+
+    fn see(&mut self, ra: f64, dec: f64, night: Night, values: &[f32]) {
+        let Some(waiting) = &mut self.sightings else {
+            return self.repeats.see(ra, dec, night, values);
+        };
+        if waiting.len() == repeats::STARS {
+            waiting.pop_front();
+        }
+        waiting.push_back(Sighting { ra, dec, night, values: values.into() });
+    }
+
+    pub(super) fn finished(&mut self, file: &SourceFile) {
+        self.totals.counts.files += 1;
+        if file.night.is_none_or(|night| night == self.tonight.night) {
+            self.tonight.counts.files += 1;
+        }
+    }
+
+    pub(super) fn remember(&mut self, now: SystemTime) {
+        self.timeline.advance(seconds(now));
+        self.timeline.start(seconds(now));
+        self.stars.hold();
+        self.rejects.hold();
+        self.sightings = Some(VecDeque::new());
+    }
+
+    pub(super) fn recollection(&mut self, now: SystemTime) -> Recollection {
+        self.turn(now);
+        let About { model, labels, .. } = &self.about;
+        Recollection::new(self.tonight.night, model, labels, now)
+    }
+
+    pub(super) fn recalled(&mut self, past: Recollection, now: SystemTime) {
+        self.turn(now);
+        self.timeline.advance(seconds(now));
+        for (interval, (rows, rejects)) in past.bins {
+            self.timeline.recall(interval, rows, rejects);
+        }
+        past.starts.into_iter().for_each(|start| self.timeline.start(seconds(start)));
+        // Noon may have passed meanwhile.
+        if past.tonight.night == self.tonight.night {
+            self.tonight.add(&past.tonight);
+        }
+        // And another model may have been loaded.
+        let is_comparable = past.model == self.about.model && past.labels == self.about.labels;
+        let stars = if is_comparable { past.stars } else { VecDeque::new() };
+        self.stars.release(stars, |star, number| star.number = number);
+        self.rejects.release(past.rejects, |reject, number| reject.number = number);
+        if is_comparable {
+            self.repeats = past.repeats;
+        }
+        for Sighting { ra, dec, night, values } in self.sightings.take().into_iter().flatten() {
+            self.repeats.see(ra, dec, night, &values);
+        }
     }
 
     fn reject(&mut self, outcome: &Outcome, reject: &Reject, night: Night, time: f64) {
@@ -220,6 +290,7 @@ impl Inner {
         Status {
             time: seconds(now),
             ready: self.ready,
+            recalled: self.sightings.is_none(),
             version: version.clone(),
             model: model.clone(),
             provider: provider.clone(),
@@ -285,6 +356,6 @@ fn shown(path: &Path) -> String {
 }
 
 /// Seconds since 1970.
-fn seconds(time: SystemTime) -> f64 {
+pub(super) fn seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

@@ -5,6 +5,7 @@
 mod about;
 mod inner;
 mod recent;
+mod recollection;
 mod repeats;
 mod status;
 mod timeline;
@@ -18,6 +19,7 @@ use starmill_actors::Monitor;
 
 pub use about::About;
 use inner::Inner;
+pub(crate) use recollection::Recollection;
 pub use status::{
     Bin, CodeEntry, Counts, Disk, Drift, FlagEntry, Glossary, Inbox, Label, Latency, NightPhase,
     NightSummary, Queue, RejectRow, Stage, StarRow, Status,
@@ -25,7 +27,7 @@ pub use status::{
 pub(crate) use timeline::LATENCY_BOUNDS;
 pub(crate) use tonight::Totals;
 
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, SourceFile};
 use crate::quality::BITS;
 use crate::reject::CODES;
 use crate::stage::Counters;
@@ -48,6 +50,22 @@ impl Board {
     /// An empty board of a service that is not ready.
     pub fn new(about: About) -> Self {
         Self { inner: Mutex::new(Inner::new(about)) }
+    }
+
+    /// From now on lists and drift wait for what former processes committed, and this is the start
+    /// of the service that the timeline shows.
+    pub(crate) fn remember(&self, now: SystemTime) {
+        self.lock().remember(now);
+    }
+
+    /// An empty recollection for what the board shows at this moment.
+    pub(crate) fn recollection(&self, now: SystemTime) -> Recollection {
+        self.lock().recollection(now)
+    }
+
+    /// Takes over what former processes committed. What was noted meanwhile comes behind it.
+    pub(crate) fn recalled(&self, past: Recollection, now: SystemTime) {
+        self.lock().recalled(past, now);
     }
 
     /// Says what runs now, after the model or the configuration was loaded anew. Other labels than
@@ -75,6 +93,11 @@ impl Board {
     /// [`SourceFile::arrived`](crate::outcome::SourceFile::arrived).
     pub fn committed(&self, outcomes: &[Outcome], at: SystemTime) {
         self.lock().committed(outcomes, at);
+    }
+
+    /// Notes a file of which the last outcome was [committed](Self::committed).
+    pub fn finished(&self, file: &SourceFile) {
+        self.lock().finished(file);
     }
 
     /// Shows the inboxes as they are now.

@@ -13,6 +13,9 @@ pub struct Status {
     pub time: f64,
     /// Whether the models are warm and the flow runs.
     pub ready: bool,
+    /// Whether what former processes committed was read back. For a moment after a start it is not,
+    /// and the lists are empty, the counts of the night too small and the drift unknown.
+    pub recalled: bool,
     /// Version of the program.
     pub version: String,
     /// Name and version of the model.
@@ -37,7 +40,8 @@ pub struct Status {
     pub tonight: Counts,
     /// Outcomes that became durable each second, over the last minute.
     pub rate_per_s: f64,
-    /// From the arrival in an inbox to the durable row, over the present night.
+    /// From the arrival in an inbox to the durable row, over the present night, since the service
+    /// started.
     pub latency: Latency,
     /// The stages in the order of the flow.
     pub stages: Vec<Stage>,
@@ -59,7 +63,7 @@ pub struct Status {
     pub drift: Vec<Drift>,
     /// The inboxes as the watch sees them.
     pub inboxes: Vec<Inbox>,
-    /// The nights that the service has had in hand, newest first.
+    /// The latest nights, newest first.
     pub nights: Vec<NightSummary>,
     /// The disk of the catalogues; absent where the system does not tell.
     pub disk: Option<Disk>,
@@ -79,7 +83,7 @@ pub struct Label {
 /// Files and spectra.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counts {
-    /// Files whose outcomes are durable.
+    /// Files of which every outcome is durable.
     pub files: u64,
     /// Spectra that gave a row.
     pub rows: u64,
@@ -155,7 +159,7 @@ pub struct Drift {
     pub label: String,
     /// Its unit, which the differences have too.
     pub unit: String,
-    /// Pairs since the service started.
+    /// Pairs since the service started and in the nights before it that it remembers.
     pub repeats: u64,
     /// Pairs that the following numbers are over: the last ones.
     pub recent: usize,
@@ -225,7 +229,7 @@ pub struct Disk {
 /// A star that gave a row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StarRow {
-    /// Its number since the service started; grows by one.
+    /// Its number in this process; grows by one.
     pub number: u64,
     /// When its row became durable.
     pub time: f64,
@@ -243,14 +247,14 @@ pub struct StarRow {
     pub flags: Vec<String>,
     /// Whether one of them says that it is not for science without a further look.
     pub bad: bool,
-    /// From arrival to durable row.
+    /// From arrival to durable row; absent where a former process committed it.
     pub latency_s: Option<f64>,
 }
 
 /// A spectrum or file that gave no row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RejectRow {
-    /// Its number since the service started; grows by one.
+    /// Its number in this process; grows by one.
     pub number: u64,
     /// When it became durable.
     pub time: f64,
@@ -283,8 +287,12 @@ pub struct Bin {
     pub p50_s: Option<f32>,
     /// Latency that 99 of a hundred stayed below; in a bin of several, the largest of theirs.
     pub p99_s: Option<f32>,
-    /// How full each queue was at most, 0 to 1, in the order of the flow.
+    /// How full each queue was at most, 0 to 1, in the order of the flow; empty where only what was
+    /// committed is known, which is so before the service started.
     pub fill: Vec<f32>,
+    /// How often the service started in it. Where bins before such a one are absent, nothing was
+    /// committed or the service did not run.
+    pub starts: u64,
 }
 
 /// What codes and bits mean.

@@ -3,9 +3,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
 use crate::input::Digest;
+use crate::night::Night;
 use crate::outcome::{Estimate, Identity, Origin, SourceFile};
 use crate::quality::Quality;
 use crate::reject::Code;
+use crate::report::table::Row;
 use crate::spectrum::Meta;
 
 const LONGITUDE: f64 = 117.575;
@@ -64,11 +66,20 @@ fn outcomes(numbers: std::ops::Range<u64>, at: SystemTime) -> Vec<Outcome> {
     numbers.map(|number| outcome(number, at, Duration::from_millis(500))).collect()
 }
 
+fn finish(board: &Board, outcomes: &[Outcome]) {
+    for outcome in outcomes {
+        board.finished(&outcome.origin.file);
+    }
+}
+
 #[test]
 fn what_was_committed_is_shown() {
     let board = Board::new(about());
     let now = SystemTime::now();
-    board.committed(&outcomes(0..100, now), now);
+    let all = outcomes(0..100, now);
+    board.committed(&all, now);
+    assert_eq!(board.status_at(now).counts.files, 0, "nothing says that they are complete");
+    finish(&board, &all);
     let status = board.status_at(now);
     let counts = Counts { files: 100, rows: 90, rejects: 10, bad_rows: 0 };
     assert_eq!((status.counts, status.tonight), (counts, counts));
@@ -156,6 +167,81 @@ fn another_model_makes_a_new_list_of_stars() {
     assert_eq!(board.status().drift.len(), 0);
 }
 
+/// A recollection of one star and one reject of this night, at places that are taken later too.
+fn recollection(board: &Board, now: SystemTime) -> Recollection {
+    let mut past = board.recollection(now);
+    let night = past.night();
+    let row = Row {
+        id: "spec-7",
+        ra: 0.07,
+        dec: 30.0,
+        date_obs: "",
+        snr: 9.0,
+        flags: 0,
+        bad: false,
+        values: &[4700.0, f32::NAN],
+    };
+    let place = |code, file| crate::report::table::RejectRow {
+        code,
+        reason: "",
+        remedy: "",
+        detail: "a%0Ab",
+        file,
+        index: 0,
+        ra: f64::NAN,
+        dec: f64::NAN,
+    };
+    let earlier = Night::of_system_time(now - Duration::from_hours(24), LONGITUDE);
+    past.seen(earlier, &Row { values: &[4600.0, f32::NAN], ..row });
+    let mut volume = past.volume(night, true);
+    volume.files(2);
+    let then = now - Duration::from_mins(5);
+    volume.outcome(&row, &place(0, "old.fits"), then);
+    volume.outcome(&row, &place(i32::from(Code::NOT_FITS.number()), "%E2%82%AC"), then);
+    let counts = volume.end();
+    assert_eq!(counts, Counts { files: 2, rows: 1, rejects: 1, bad_rows: 0 });
+    past
+}
+
+#[test]
+fn what_is_recalled_comes_before_what_was_noted_meanwhile() {
+    let board = Board::new(about());
+    let now = SystemTime::now();
+    board.remember(now);
+    let past = recollection(&board, now);
+    board.committed(&outcomes(5..10, now), now);
+    assert_eq!((board.newest(), board.stars(0, 9).len()), ((0, 0), 0));
+    assert_eq!((board.status_at(now).recalled, board.status_at(now).tonight.rows), (false, 4));
+    board.recalled(past, now);
+    let status = board.status_at(now);
+    assert!(status.recalled);
+    let counts = Counts { files: 2, rows: 5, rejects: 2, bad_rows: 0 };
+    assert_eq!((status.tonight, status.counts.rows), (counts, 4));
+    assert_eq!(status.rejects_by_code["not_fits"], 2);
+    let files: Vec<_> =
+        board.stars(0, 9).into_iter().map(|star| (star.number, star.file)).collect();
+    assert_eq!((files.len(), &files[0]), (5, &(1, "old.fits".to_owned())));
+    let rejects = board.rejects(0, 9);
+    assert_eq!((rejects[0].file.as_str(), rejects[0].detail.as_str()), ("\u{20ac}", "a\nb"));
+    // The star of the earlier night, then the recalled one; the third, noted meanwhile, is its
+    // second exposure of this night.
+    assert_eq!((status.drift[0].repeats, status.drift[0].median), (1, 100.0));
+}
+
+#[test]
+fn another_model_forgets_the_stars_that_are_recalled_and_keeps_the_counts() {
+    let board = Board::new(about());
+    let now = SystemTime::now();
+    board.remember(now);
+    let past = recollection(&board, now);
+    board.committed(&outcomes(5..6, now), now);
+    board.set_about(About { model: "other 1".into(), ..about() });
+    board.recalled(past, now);
+    let status = board.status_at(now);
+    assert_eq!((status.tonight.rows, status.drift[0].repeats), (2, 0));
+    assert_eq!((board.stars(0, 9).len(), board.rejects(0, 9).len()), (0, 1));
+}
+
 /// The writer commits some thousand spectra a second and must not wait for the board.
 #[test]
 #[expect(clippy::print_stdout, reason = "the figure is the point")]
@@ -166,6 +252,7 @@ fn an_outcome_is_noted_in_microseconds_and_takes_no_more_room_for_ever() {
     let begin = Instant::now();
     for group in &groups {
         board.committed(group, now);
+        finish(&board, group);
     }
     let each = begin.elapsed() / 50_000;
     let begin = Instant::now();

@@ -57,6 +57,9 @@ struct Slot {
     p50: f32,
     p99: f32,
     fill: [u8; QUEUES],
+    // Whether anyone looked at the queues.
+    is_watched: bool,
+    starts: u8,
 }
 
 /// A ring of bins.
@@ -75,8 +78,7 @@ impl Timeline {
 
     /// Goes on to this moment. A clock that was set back writes into the newest bin.
     pub(super) fn advance(&mut self, time: f64) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-        let interval = (time.max(0.0) as u64) / BIN_SECONDS;
+        let interval = interval(time);
         // A clock that was ahead by more than a day and is right again starts afresh.
         let is_lost = interval + (BINS as u64) < self.now;
         if interval > self.now || is_lost {
@@ -87,6 +89,34 @@ impl Timeline {
             self.now = interval;
             *self.slot() = Slot { interval, ..Slot::default() };
         }
+    }
+
+    /// Adds outcomes of an interval of a former process, of which nothing else is known.
+    pub(super) fn recall(&mut self, interval: u64, rows: u32, rejects: u32) {
+        if let Some(slot) = self.slot_of(interval) {
+            slot.rows += rows;
+            slot.rejects += rejects;
+        }
+    }
+
+    /// Notes a start of the service.
+    pub(super) fn start(&mut self, time: f64) {
+        if let Some(slot) = self.slot_of(interval(time)) {
+            slot.starts = slot.starts.saturating_add(1);
+        }
+    }
+
+    /// The slot of an interval that is not too old; of one to come, the newest.
+    fn slot_of(&mut self, interval: u64) -> Option<&mut Slot> {
+        let interval = interval.min(self.now);
+        if interval + (BINS as u64) <= self.now {
+            return None;
+        }
+        let slot = &mut self.slots[place(interval)];
+        if slot.interval != interval {
+            *slot = Slot { interval, ..Slot::default() };
+        }
+        Some(slot)
     }
 
     /// Counts one outcome.
@@ -109,6 +139,7 @@ impl Timeline {
 
     /// Notes how full the queues are, 0 to 1.
     pub(super) fn fill(&mut self, fills: impl Iterator<Item = f64>) {
+        self.slot().is_watched = true;
         for (kept, fill) in self.slot().fill.iter_mut().zip(fills) {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
             let percent = (fill.clamp(0.0, 1.0) * 100.0).round() as u8;
@@ -143,12 +174,15 @@ impl Timeline {
         for slot in slots {
             rows += u64::from(slot.rows);
             rejects += u64::from(slot.rejects);
+            sum.starts = sum.starts.saturating_add(slot.starts);
+            sum.is_watched |= slot.is_watched;
             (sum.p50, sum.p99) = (sum.p50.max(slot.p50), sum.p99.max(slot.p99));
             for (most, fill) in sum.fill.iter_mut().zip(slot.fill) {
                 *most = (*most).max(fill);
             }
         }
         let known = |latency: f32| (latency > 0.0).then_some(latency);
+        let queues = if sum.is_watched { queues } else { 0 };
         let fill = sum.fill.iter().take(queues).map(|&percent| f32::from(percent) / 100.0);
         Some(Bin {
             time: (number * group * BIN_SECONDS) as f64,
@@ -158,6 +192,7 @@ impl Timeline {
             p50_s: known(sum.p50),
             p99_s: known(sum.p99),
             fill: fill.collect(),
+            starts: u64::from(sum.starts),
         })
     }
 
@@ -169,6 +204,17 @@ impl Timeline {
     fn slot(&mut self) -> &mut Slot {
         &mut self.slots[place(self.now)]
     }
+}
+
+/// The interval of a moment, in seconds since 1970.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+pub(super) fn interval(time: f64) -> u64 {
+    time.max(0.0) as u64 / BIN_SECONDS
+}
+
+/// The oldest interval that is kept at this moment.
+pub(super) fn oldest(now: f64) -> u64 {
+    (interval(now) + 1).saturating_sub(BINS as u64)
 }
 
 fn place(interval: u64) -> usize {
@@ -221,6 +267,25 @@ mod tests {
         line.advance(BEGIN - 200_000.0);
         line.count(true, None);
         assert_eq!(line.bins(0.0, 1, 10, 0)[0].time, BEGIN - 200_000.0);
+    }
+
+    #[test]
+    fn what_is_recalled_stands_where_it_was_and_a_pause_stays_one() {
+        let mut line = Timeline::new();
+        let now = interval(BEGIN);
+        line.advance(BEGIN);
+        line.count(true, None);
+        line.recall(now - 100, 3, 1);
+        line.recall(now, 5, 0);
+        line.recall(now - BINS as u64, 9, 9);
+        // The clock was ahead when it was committed.
+        line.recall(now + 7, 0, 2);
+        line.start(BEGIN - 20.0);
+        let bins = line.bins(0.0, 1, 100_000, 2);
+        let said: Vec<_> = bins.iter().map(|bin| (bin.rows, bin.rejects, bin.starts)).collect();
+        assert_eq!(said, [(3, 1, 0), (0, 0, 1), (6, 2, 0)]);
+        assert_eq!((bins[0].time, bins[0].p50_s), (BEGIN - 1000.0, None));
+        assert!(bins[0].fill.is_empty(), "nobody looked at the queues");
     }
 
     #[test]

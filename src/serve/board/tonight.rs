@@ -1,4 +1,4 @@
-//! Counts: of the present night, and since the service started.
+//! Counts: of the present night, and since the service started. A file counts when it is complete.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use super::status::Counts;
 use super::timeline::{LATENCY_BOUNDS, Latencies};
 use crate::night::Night;
 use crate::outcome::{Estimate, Outcome};
-use crate::quality::BITS;
-use crate::reject::{CODES, Reject};
+use crate::quality::{BITS, Quality};
+use crate::reject::{CODES, Code, Reject};
 
 /// Counts of one night.
 pub(super) struct Tonight {
@@ -32,16 +32,39 @@ impl Tonight {
     }
 
     pub(super) fn count(&mut self, outcome: &Outcome, latency: Option<Duration>) {
-        count(&mut self.counts, outcome);
         match &outcome.content {
-            Ok(Estimate { quality, .. }) => {
-                quality.bits().for_each(|bit| self.bits[usize::from(bit.bit) % 32] += 1);
-            }
-            Err(Reject { code, .. }) => self.codes[usize::from(code.number())] += 1,
+            Ok(Estimate { quality, .. }) => self.count_stored(None, *quality),
+            Err(Reject { code, .. }) => self.count_stored(Some(*code), Quality::NONE),
         }
         if let Some(latency) = latency {
             self.latencies.record(latency);
         }
+    }
+
+    /// Counts an outcome by what is stored of it: the code of a reject, the quality of a row.
+    pub(super) fn count_stored(&mut self, code: Option<Code>, quality: Quality) {
+        match code {
+            None => {
+                self.counts.rows += 1;
+                self.counts.bad_rows += u64::from(quality.is_bad());
+                quality.bits().for_each(|bit| self.bits[usize::from(bit.bit) % 32] += 1);
+            }
+            Some(code) => {
+                self.counts.rejects += 1;
+                self.codes[usize::from(code.number())] += 1;
+            }
+        }
+    }
+
+    /// Adds what former processes counted of the same night.
+    pub(super) fn add(&mut self, former: &Self) {
+        let Counts { files, rows, rejects, bad_rows } = former.counts;
+        self.counts.files += files;
+        self.counts.rows += rows;
+        self.counts.rejects += rejects;
+        self.counts.bad_rows += bad_rows;
+        self.codes.iter_mut().zip(former.codes).for_each(|(sum, count)| *sum += count);
+        self.bits.iter_mut().zip(former.bits).for_each(|(sum, count)| *sum += count);
     }
 
     /// Rejects by code; codes that did not occur are absent.
@@ -104,9 +127,6 @@ impl Totals {
 }
 
 fn count(counts: &mut Counts, outcome: &Outcome) {
-    let origin = &outcome.origin;
-    // The first outcome of a part that begins a file stands for the file.
-    counts.files += u64::from(origin.index == 0);
     match &outcome.content {
         Ok(estimate) => {
             counts.rows += 1;
