@@ -116,6 +116,53 @@ impl Place {
 }
 
 impl Service {
+    /// Asks the service over HTTP, which it must be configured for; gives status and answer.
+    #[track_caller]
+    pub fn ask(&self, path: &str) -> (u16, String) {
+        let mut address = None;
+        wait_until("an address", || {
+            let log = self.log();
+            let last = log.rsplit_once("the night can be seen address=");
+            address =
+                last.and_then(|(_, rest)| Some(rest.split_once(char::is_whitespace)?.0.to_owned()));
+            address.is_some()
+        });
+        let settings = ureq::config::Config::builder()
+            .proxy(None)
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE))
+            .build();
+        let url = format!("http://{}{path}", address.unwrap_or_default());
+        let mut answer = ureq::Agent::new_with_config(settings).get(&url).call().unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    }
+
+    /// What the API says at a path.
+    #[track_caller]
+    pub fn api(&self, path: &str) -> serde_json::Value {
+        let (status, said) = self.ask(&format!("/api/v1/{path}"));
+        assert_eq!(status, 200, "{path}: {said}");
+        serde_json::from_str(&said).unwrap()
+    }
+
+    /// Waits until the status is so; gives it.
+    #[track_caller]
+    pub fn wait_for_status(
+        &self,
+        what: &str,
+        is_so: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let status = self.api("status");
+            if is_so(&status) {
+                return status;
+            }
+            assert!(Instant::now() < end, "never: {what}: {status:#}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Hears what is said until then.
     pub fn listen(&mut self, length: Duration) {
         let end = Instant::now() + length;
