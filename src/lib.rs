@@ -44,6 +44,7 @@ pub mod reject;
 pub mod report;
 pub mod serve;
 pub mod setup;
+mod sky;
 pub mod spectrum;
 pub mod stage;
 pub mod survey;

@@ -11,7 +11,6 @@ mod page_history;
 mod parts;
 mod past;
 pub(crate) mod runs;
-mod sky;
 mod standards;
 pub(crate) mod statistics;
 pub(crate) mod table;

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::sky::Sky;
 use super::statistics::{Quartiles, Shift, median, quartiles, shift};
 use super::table::{Row, Table};
 use super::tonight::{Tonight, step};
 use super::{ReportError, ReportSettings};
 use crate::catalogue::Manifest;
 use crate::night::Night;
+use crate::sky::Sky;
 
 /// Earlier observations of the night's stars that are kept; the report says if there are more.
 const MOST_REPEATS: usize = 100_000;
@@ -109,8 +109,8 @@ impl Past {
         let mut gathered = Gathered {
             stars: Vec::new(),
             values: Vec::new(),
-            sky: Sky::new(tonight.stars.iter().map(|star| (star.ra, star.dec)), radius),
-            standards: Sky::new(standards, radius),
+            sky: Sky::of(tonight.stars.iter().map(|star| (star.ra, star.dec)), radius),
+            standards: Sky::of(standards, radius),
         };
         let mut past = Self::default();
         for (name, path) in earlier(folder, settings.nights) {

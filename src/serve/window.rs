@@ -24,6 +24,7 @@ pub(super) fn board(config: &Config, folder: &Path) -> Board {
         provider: String::new(),
         started: SystemTime::now(),
         longitude: config.night.longitude,
+        match_arcsec: config.report.match_arcsec,
         folder: folder.to_owned(),
         labels: Vec::new(),
     });
@@ -50,8 +51,7 @@ pub(super) fn show_flow(
     monitor: Monitor,
     counters: Arc<Counters>,
 ) {
-    let longitude = config.night.longitude;
-    board.set_about(About::of(&maker.model, &maker.provider, longitude, folder.to_owned()));
+    board.set_about(About::of(&maker.model, &maker.provider, config, folder.to_owned()));
     board.attach(monitor, counters);
     board.set_ready(true);
 }

@@ -161,6 +161,7 @@ fn about() -> About {
         provider: "CPUExecutionProvider".into(),
         started: SystemTime::now() - Duration::from_hours(31),
         longitude: longitude(),
+        match_arcsec: 1.0,
         folder: std::env::temp_dir(),
         labels: labels.map(|(name, unit)| Label { name: name.into(), unit: unit.into() }).into(),
     }

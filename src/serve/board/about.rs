@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::status::Label;
+use crate::config::Config;
 use crate::setup::Ready;
 
 /// What runs, since when and where.
@@ -19,6 +20,8 @@ pub struct About {
     pub started: SystemTime,
     /// Longitude of the observatory, degrees east.
     pub longitude: f64,
+    /// Positions closer than this are one star, arcseconds.
+    pub match_arcsec: f64,
     /// The folder of the catalogues.
     pub folder: PathBuf,
     /// Labels and derived labels of the model, in the order of an estimate's values.
@@ -27,7 +30,7 @@ pub struct About {
 
 impl About {
     /// A service that starts now with this model.
-    pub fn of(model: &Ready, provider: &str, longitude: f64, folder: PathBuf) -> Self {
+    pub fn of(model: &Ready, provider: &str, config: &Config, folder: PathBuf) -> Self {
         let manifest = &model.model.manifest;
         let labels = manifest.labels.iter().map(|label| (&label.name, &label.unit));
         let derived = manifest.derived.iter().map(|derived| (&derived.name, &derived.unit));
@@ -38,7 +41,8 @@ impl About {
             model: model.id(),
             provider: provider.to_owned(),
             started: SystemTime::now(),
-            longitude,
+            longitude: config.night.longitude,
+            match_arcsec: config.report.match_arcsec,
             folder,
             labels: labels.chain(derived).map(label).collect(),
         }

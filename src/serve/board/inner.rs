@@ -71,7 +71,7 @@ impl Inner {
             timeline: Timeline::new(),
             stars: Recent::new(STARS),
             rejects: Recent::new(REJECTS),
-            repeats: Repeats::new(about.labels.len()),
+            repeats: Repeats::new(about.labels.len(), about.match_arcsec),
             sightings: None,
             looks: VecDeque::new(),
             disk: None,
@@ -81,10 +81,14 @@ impl Inner {
 
     pub(super) fn set_about(&mut self, about: About) {
         // Other labels, or another model's, are not compared with the old ones.
-        if about.model != self.about.model || about.labels != self.about.labels {
+        let is_other = about.model != self.about.model || about.labels != self.about.labels;
+        if is_other {
             self.stars.clear();
-            self.repeats = Repeats::new(about.labels.len());
             self.sightings.iter_mut().for_each(VecDeque::clear);
+        }
+        let radius = about.match_arcsec;
+        if is_other || radius.to_bits() != self.about.match_arcsec.to_bits() {
+            self.repeats = Repeats::new(about.labels.len(), radius);
         }
         self.about = About { started: self.about.started, ..about };
     }
@@ -188,8 +192,7 @@ impl Inner {
 
     pub(super) fn recollection(&mut self, now: SystemTime) -> Recollection {
         self.turn(now);
-        let About { model, labels, .. } = &self.about;
-        Recollection::new(self.tonight.night, model, labels, now)
+        Recollection::new(self.tonight.night, &self.about, now)
     }
 
     pub(super) fn recalled(&mut self, past: Recollection, now: SystemTime) {
@@ -283,7 +286,8 @@ impl Inner {
         self.turn(now);
         self.timeline.advance(seconds(now));
         let Activity { stages, queues, waits, bottleneck } = self.activity(now);
-        let About { version, model, provider, started, longitude, folder, labels } = &self.about;
+        let About { version, model, provider, started, longitude, folder, labels, .. } =
+            &self.about;
         let (outcomes, over) = self.timeline.recent(seconds(now), 60);
         let mut last_rejects = self.rejects(0, LAST_REJECTS);
         last_rejects.reverse();

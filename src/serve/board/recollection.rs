@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::SystemTime;
 
+use super::about::About;
 use super::inner::seconds;
 use super::repeats::{self, Repeats};
 use super::status::{Counts, Label, RejectRow, StarRow};
@@ -48,16 +49,16 @@ impl Recollection {
     pub(crate) const MOST_SEEN: u64 = repeats::STARS as u64;
 
     /// Nothing yet, for the night and the model that the board shows.
-    pub(super) fn new(night: Night, model: &str, labels: &[Label], now: SystemTime) -> Self {
+    pub(super) fn new(night: Night, about: &About, now: SystemTime) -> Self {
         Self {
-            model: model.to_owned(),
-            labels: labels.to_vec(),
+            model: about.model.clone(),
+            labels: about.labels.clone(),
             tonight: Tonight::new(night),
             bins: BTreeMap::new(),
             starts: Vec::new(),
             stars: VecDeque::new(),
             rejects: VecDeque::new(),
-            repeats: Repeats::new(labels.len()),
+            repeats: Repeats::new(about.labels.len(), about.match_arcsec),
             oldest: super::timeline::oldest(seconds(now)),
         }
     }

@@ -1,46 +1,41 @@
 //! Stars that were seen in an earlier night: do their labels stay where they were?
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::status::{Drift, Label};
 use crate::night::Night;
 use crate::report::statistics::{Shift, shift};
+use crate::sky::Sky;
 
 /// Stars whose last values are kept.
 pub(super) const STARS: usize = 20_000;
 /// Pairs that the statistics are over.
 pub(super) const PAIRS: usize = 200;
-/// Positions that are so close are one star, arcseconds: less than a fibre of LAMOST (3.3) sees.
-const RADIUS: f64 = 2.0;
-
-/// The square of the sky that a position lies in; its side is [`RADIUS`].
-type Cell = (i32, i32);
 
 struct Star {
-    ra: f64,
-    dec: f64,
     night: Night,
     values: Box<[f32]>,
 }
 
 /// The last values of the stars seen last, and the last differences.
 pub(super) struct Repeats {
-    // By order of being seen; a star that was seen again leaves a hole.
-    stars: VecDeque<Option<(Cell, Star)>>,
-    // Number of the star in the order of being seen, of which `forgotten` are no longer there.
-    places: HashMap<Cell, u64>,
-    forgotten: u64,
+    // A ring; a star that was seen again leaves a hole.
+    stars: Vec<Option<Star>>,
+    // The place of the next star, which is that of the one seen longest ago.
+    next: usize,
+    // Where they are, by place in the ring.
+    sky: Sky,
     pairs: u64,
     differences: Vec<VecDeque<f32>>,
 }
 
 impl Repeats {
-    /// For so many labels.
-    pub(super) fn new(labels: usize) -> Self {
+    /// For so many labels of stars that are one within a radius in arcseconds.
+    pub(super) fn new(labels: usize, radius: f64) -> Self {
         Self {
-            stars: VecDeque::new(),
-            places: HashMap::new(),
-            forgotten: 0,
+            stars: Vec::new(),
+            next: 0,
+            sky: Sky::new(radius),
             pairs: 0,
             differences: vec![VecDeque::new(); labels],
         }
@@ -49,19 +44,18 @@ impl Repeats {
     /// Notes a star at a position in degrees. If it was seen in an earlier night, its differences
     /// count; several exposures of one night are all compared with what comes after that night.
     pub(super) fn see(&mut self, ra: f64, dec: f64, night: Night, values: &[f32]) {
-        if !(ra.is_finite() && (-90.0..=90.0).contains(&dec)) {
-            return;
-        }
-        if let Some(earlier) = self.take(ra, dec) {
-            if earlier.night < night {
-                self.compare(&earlier.values, values);
-            } else if earlier.night > night {
-                // A catch-up brings an older night: what is newer stays.
-                self.keep(earlier);
+        if let Some(place) = self.sky.nearest(ra, dec) {
+            // A catch-up brings an older night: what is newer stays.
+            if self.stars[place].as_ref().is_some_and(|earlier| earlier.night > night) {
                 return;
             }
+            self.sky.take(number(place));
+            if let Some(earlier) = self.stars[place].take().filter(|earlier| earlier.night < night)
+            {
+                self.compare(&earlier.values, values);
+            }
         }
-        self.keep(Star { ra, dec, night, values: values.into() });
+        self.keep(ra, dec, Star { night, values: values.into() });
     }
 
     /// What the labels do, in their order.
@@ -97,78 +91,28 @@ impl Repeats {
         }
     }
 
-    fn keep(&mut self, star: Star) {
-        if self.stars.len() == STARS {
-            if let Some((cell, _)) = self.stars.pop_front().flatten() {
-                self.places.remove(&cell);
-            }
-            self.forgotten += 1;
+    fn keep(&mut self, ra: f64, dec: f64, star: Star) {
+        self.sky.put(number(self.next), ra, dec);
+        if self.next == self.stars.len() {
+            self.stars.push(Some(star));
+        } else {
+            self.stars[self.next] = Some(star);
         }
-        let cell = cell(star.ra, star.dec);
-        let number = self.forgotten + self.stars.len() as u64;
-        if let Some(other) = self.places.insert(cell, number) {
-            // Two stars in one cell, further apart than a radius: the one seen last is kept.
-            self.remove(other);
-        }
-        self.stars.push_back(Some((cell, star)));
-    }
-
-    fn take(&mut self, ra: f64, dec: f64) -> Option<Star> {
-        let step = RADIUS / 3600.0;
-        // Cells of neighbouring bands differ in width, so each band is asked for itself.
-        let near = [-1.0, 0.0, 1.0].into_iter().flat_map(|band| {
-            let dec = dec + band * step;
-            let width = width((dec / step).floor());
-            [-1.0, 0.0, 1.0].map(|column| cell(ra + column * width, dec))
-        });
-        let numbers = near.filter_map(|cell| self.places.get(&cell).copied());
-        let distance = |number: u64| {
-            let (_, star) = self.stars.get(self.index(number)?)?.as_ref()?;
-            Some((separation((ra, dec), (star.ra, star.dec)), number))
-        };
-        let nearest = numbers.filter_map(distance).min_by(|a, b| a.0.total_cmp(&b.0));
-        let (_, number) = nearest.filter(|(distance, _)| *distance <= RADIUS)?;
-        let (cell, star) = self.remove(number)?;
-        self.places.remove(&cell);
-        Some(star)
-    }
-
-    fn remove(&mut self, number: u64) -> Option<(Cell, Star)> {
-        let index = self.index(number)?;
-        self.stars.get_mut(index)?.take()
-    }
-
-    fn index(&self, number: u64) -> Option<usize> {
-        usize::try_from(number.checked_sub(self.forgotten)?).ok()
+        self.next = (self.next + 1) % STARS;
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a sky has 648 000 cells around")]
-fn cell(ra: f64, dec: f64) -> Cell {
-    let step = RADIUS / 3600.0;
-    let band = (dec / step).floor();
-    ((ra.rem_euclid(360.0) / width(band)).floor() as i32, band as i32)
-}
-
-/// Degrees of right ascension of a cell of a band of declination: a whole number of them goes
-/// around, and none is narrower than [`RADIUS`].
-fn width(band: f64) -> f64 {
-    let step = RADIUS / 3600.0;
-    let (below, above) = (band * step, (band + 1.0) * step);
-    let narrowest = below.abs().max(above.abs()).min(90.0).to_radians().cos();
-    360.0 / (360.0 * narrowest / step).floor().max(1.0)
-}
-
-/// Arcseconds between two positions that are close to each other.
-fn separation(a: (f64, f64), b: (f64, f64)) -> f64 {
-    let around = (a.0 - b.0 + 180.0).rem_euclid(360.0) - 180.0;
-    let across = around * f64::midpoint(a.1, b.1).to_radians().cos();
-    across.hypot(a.1 - b.1) * 3600.0
+/// The number of a place in the ring.
+#[expect(clippy::cast_possible_truncation, reason = "the ring is far smaller")]
+fn number(place: usize) -> u32 {
+    place as u32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const RADIUS: f64 = 2.0;
 
     fn night(day: u32) -> Night {
         Night::of_date(&format!("2026-11-{day:02}")).unwrap()
@@ -180,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_star_of_an_earlier_night_is_compared_and_one_of_this_night_is_not() {
-        let mut repeats = Repeats::new(1);
+        let mut repeats = Repeats::new(1, RADIUS);
         repeats.see(10.0, 40.0, night(1), &[5000.0]);
         repeats.see(10.0, 40.0, night(1), &[5010.0]);
         assert_eq!(repeats.drift(&labels())[0].repeats, 0);
@@ -196,7 +140,7 @@ mod tests {
     #[test]
     fn stars_are_told_apart_by_their_distance_on_the_sky() {
         let matches = |a: (f64, f64), b: (f64, f64)| {
-            let mut repeats = Repeats::new(1);
+            let mut repeats = Repeats::new(1, RADIUS);
             repeats.see(a.0, a.1, night(1), &[1.0]);
             repeats.see(b.0, b.1, night(2), &[1.0]);
             repeats.drift(&labels())[0].repeats == 1
@@ -217,12 +161,12 @@ mod tests {
 
     #[test]
     fn the_stars_and_the_pairs_are_bounded() {
-        let mut repeats = Repeats::new(1);
+        let mut repeats = Repeats::new(1, RADIUS);
         let ra = |star: usize| star as f64 * 0.01;
         for star in 0..STARS + 1000 {
             repeats.see(ra(star), 0.0, night(1), &[1.0]);
         }
-        assert_eq!(repeats.places.len(), STARS);
+        assert_eq!(repeats.stars.len(), STARS);
         repeats.see(ra(0), 0.0, night(2), &[1.0]);
         assert_eq!(repeats.pairs, 0, "the first was forgotten");
         for star in STARS - 1000..STARS {
@@ -235,12 +179,12 @@ mod tests {
         for day in 3..28 {
             (0..1000).for_each(|star| repeats.see(ra(5000 + star), 0.0, night(day), &[3.0]));
         }
-        assert!(repeats.stars.len() <= STARS && repeats.places.len() <= STARS);
+        assert!(repeats.stars.len() <= STARS);
     }
 
     #[test]
     fn without_repeats_there_is_no_drift() {
-        let drift = &Repeats::new(1).drift(&labels())[0];
+        let drift = &Repeats::new(1, RADIUS).drift(&labels())[0];
         assert_eq!((drift.recent, drift.median, drift.scatter, drift.error), (0, 0.0, 0.0, 0.0));
     }
 }

@@ -20,6 +20,7 @@ fn about() -> About {
         provider: "CPU".into(),
         started: SystemTime::now(),
         longitude: LONGITUDE,
+        match_arcsec: 1.0,
         folder: std::env::temp_dir(),
         labels: vec![label("teff", "K"), label("logg", "dex")],
     }
