@@ -180,6 +180,7 @@ fn a_night_is_compared_with_the_nights_before_it() {
     assert!(strange && page.html.contains("made-up:2026-11-15-00003"));
     assert!(page.html.contains("5 earlier nights, 2026-11-10 to 2026-11-14"));
     assert!(page.row("extrapolation")[4].contains("unlike"));
+    assert!(page.html.contains("teff") && !page.html.contains("teff_err"), "an error is no label");
 }
 
 #[test]

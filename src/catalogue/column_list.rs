@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
 use super::columns::{
-    CODE, Cell, Column, DETAIL, FILE, FILE_BLAKE3, FLAG_BAD, FLAGS, Kind, REASON, REDUCTION, REMEDY,
-    SPECTRUM_ID, Value,
+    CODE, Cell, Column, DETAIL, FILE, FILE_BLAKE3, FLAG_BAD, FLAGS, Kind, REASON, REDUCTION,
+    REMEDY, SPECTRUM_ID, Value,
 };
 use crate::outcome::{Estimate, Outcome};
 use crate::reject::Reject;

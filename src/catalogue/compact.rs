@@ -19,6 +19,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 
 use super::CatalogueError;
+use super::commit_times::CommitTimes;
 use super::durable::{remove, rename, sync_file, sync_folder, temporary_name};
 use super::merge::keys;
 use super::recover::is_whole;
@@ -67,16 +68,18 @@ pub(super) fn merge(
     committed: &[Input],
 ) -> Result<Encoded, CatalogueError> {
     let mut batches = Vec::new();
+    let mut times = Vec::with_capacity(segments.len());
     for segment in segments {
         let path = folder.join(&segment.name);
         if !is_whole(&path, segment)? {
             return Err(CatalogueError::Damaged { path });
         }
+        times.push(CommitTimes::of(&path)?);
         batches.extend(read(&path).map_err(CatalogueError::parquet(&path))?);
     }
     let merged = sorted(&batches).map_err(CatalogueError::parquet(folder))?;
     drop(batches);
-    encode_batch(&merged, model_id, committed)
+    encode_batch(&merged, model_id, committed, &CommitTimes::joined(times))
 }
 
 fn read(path: &Path) -> Result<Vec<RecordBatch>, ParquetError> {
@@ -162,7 +165,7 @@ mod tests {
             const BELOW: u64 = 1024;
             // Spectra of each segment, and how often its rows were written at most.
             let mut segments: Vec<(u64, u32)> = Vec::new();
-            let mut merge = |segments: &mut Vec<(u64, u32)>| {
+            let merge = |segments: &mut Vec<(u64, u32)>| {
                 let spectra: Vec<u64> = segments.iter().map(|(spectra, _)| *spectra).collect();
                 let Some(range) = plan(&spectra, BELOW) else { return Ok(false) };
                 prop_assert!(range.len() > 1 && range.len() as u64 <= 3 * FAN_IN);

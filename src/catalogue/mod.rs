@@ -7,6 +7,7 @@
 mod batch;
 mod column_list;
 mod columns;
+mod commit_times;
 mod compact;
 mod durable;
 #[expect(unsafe_code, reason = "CFITSIO is C; each call says why it is sound")]
@@ -37,6 +38,7 @@ mod verify;
 
 pub use column_list::{path_of_text, path_text};
 pub use columns::{Cell, Column, Kind, LabelColumn, ModelColumns, Schema, VectorColumn};
+pub use commit_times::CommitTimes;
 pub(crate) use durable::{Space, beside, create_folders, replace, space};
 pub use glossary::glossary;
 pub use inputs_list::INPUTS;

@@ -17,6 +17,7 @@ use parquet::file::metadata::KeyValue;
 use super::batch::{PART_FIRST, PART_TOTAL, TRANSIENT, sorted_batch, writer_properties};
 use super::column_list::path_text;
 use super::columns::{FILE, FILE_BLAKE3, Schema};
+use super::commit_times::{COMMITS, CommitTimes};
 use super::durable::{remove, rename, sync_file, sync_folder, temporary_name};
 use super::{CatalogueError, SEGMENTS, order};
 use crate::failpoint::crash_point;
@@ -100,17 +101,21 @@ pub fn encode(
         let file = &outcome.origin.file;
         parts.count((path_text(&file.path), file.digest, file.first), file.total);
     }
-    let bytes = parquet_of(&batch, model_id, None)?;
+    let bytes = parquet_of(&batch, model_id, std::iter::empty())?;
     Ok(Encoded { digest: Digest::of(&bytes), bytes, inputs: parts.inputs() })
 }
 
-/// Encodes sorted rows of several segments, whose inputs are given in the order of their commits.
+/// Encodes sorted rows of several segments, whose inputs are given in the order of their commits,
+/// and which were committed at these times.
 pub(super) fn encode_batch(
     batch: &RecordBatch,
     model_id: &str,
     committed: &[Input],
+    times: &CommitTimes,
 ) -> Result<Encoded, CatalogueError> {
-    let bytes = parquet_of(batch, model_id, order::note(committed))?;
+    let order = order::note(committed).map(|note| (ORDER, note));
+    let notes = order.into_iter().chain([(COMMITS, times.note())]);
+    let bytes = parquet_of(batch, model_id, notes)?;
     let mut parts = Parts::default();
     parts
         .count_rows(batch)
@@ -126,15 +131,15 @@ fn nameless() -> ParquetError {
 fn parquet_of(
     batch: &RecordBatch,
     model_id: &str,
-    order: Option<String>,
+    notes: impl Iterator<Item = (&'static str, String)>,
 ) -> Result<Vec<u8>, CatalogueError> {
-    let write = || -> Result<Vec<u8>, ParquetError> {
+    let write = move || -> Result<Vec<u8>, ParquetError> {
         let mut bytes = Vec::new();
         let properties = Some(writer_properties(TRANSIENT));
         let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), properties)?;
         writer.append_key_value_metadata(KeyValue::new(MODEL.to_owned(), model_id.to_owned()));
-        if let Some(order) = order {
-            writer.append_key_value_metadata(KeyValue::new(ORDER.to_owned(), order));
+        for (key, note) in notes {
+            writer.append_key_value_metadata(KeyValue::new(key.to_owned(), note));
         }
         writer.write(batch)?;
         writer.close()?;

@@ -87,6 +87,10 @@ impl Table {
         let between = fields.iter().take(behind).skip(before + 1);
         table.labels = between
             .filter(|field| field.data_type() == &DataType::Float32)
+            // The error of a label is none.
+            .filter(|field| {
+                field.name().strip_suffix("_err").is_none_or(|label| place(label).is_none())
+            })
             .map(|field| {
                 let note = |key: &str| field.metadata().get(key).cloned().unwrap_or_default();
                 Label {

@@ -303,6 +303,10 @@ impl Service {
 }
 
 impl Witness for Service {
+    fn lets_merge(&self) -> bool {
+        self.board.is_recalled()
+    }
+
     fn committed(&self, outcomes: &[Outcome]) {
         self.nights.committed(outcomes);
         self.alarms().committed(outcomes);

@@ -4,7 +4,7 @@
 //! A line is drawn before the first file is taken: at the newest segment of each open night. What is
 //! behind the line this process commits and counts itself; what is before it a thread reads, and the
 //! board takes it over in one step. So nothing is counted twice and nothing is lost, whatever is
-//! committed meanwhile. Sealed nights do not change.
+//! committed meanwhile: until then no segments are merged. Sealed nights do not change.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +19,7 @@ use super::board::{Counts, NIGHTS, Recollection};
 use super::maker::Maker;
 use super::volume::{CLOSED, Stage, Volume, volumes};
 use super::{Service, window};
-use crate::catalogue::{Manifest, ledger_in, segment_in};
+use crate::catalogue::{CommitTimes, Manifest, ledger_in, segment_in};
 use crate::input::Digest;
 use crate::ledger::{Extent, Ledger};
 use crate::night::Night;
@@ -186,15 +186,18 @@ impl Plan {
                 after = *newest;
                 for (_, segment) in &page {
                     let path = segment_in(&folder, segment);
-                    let committed = path.metadata().and_then(|file| file.modified());
                     let read = || -> anyhow::Result<()> {
-                        let at = committed?;
                         ensure!(
                             Digest::of_file(&path)? == segment.digest,
                             "its bytes have changed"
                         );
+                        let times = CommitTimes::of(&path)?;
+                        let mut times = times.each();
                         let table = Table::segment(path)?;
-                        table.each_outcome(|row, reject| reading.outcome(row, reject, at))?;
+                        table.each_outcome(|row, reject| {
+                            let at = times.next().unwrap_or(SystemTime::UNIX_EPOCH);
+                            reading.outcome(row, reject, at);
+                        })?;
                         Ok(())
                     };
                     if let Err(error) = { read }() {

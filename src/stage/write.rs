@@ -32,6 +32,10 @@ pub trait Witness: Send + Sync {
     fn committed(&self, outcomes: &[Outcome]);
     /// All outcomes of this file are committed: some of them now, or all of them before.
     fn finished(&self, file: &SourceFile, is_new: bool);
+    /// Whether small segments may be merged: not while somebody reads them one after the other.
+    fn lets_merge(&self) -> bool {
+        true
+    }
 }
 
 /// Nobody listens.
@@ -111,8 +115,14 @@ impl Write {
         }
         self.witness.committed(&outcomes);
         self.tell_finished(desk);
-        desk.merge_segments(self.rule.compact_below);
+        self.merge_segments(desk);
         Ok(())
+    }
+
+    fn merge_segments(&self, desk: &mut Desk) {
+        if self.witness.lets_merge() {
+            desk.merge_segments(self.rule.compact_below);
+        }
     }
 
     fn tell_finished(&self, desk: &mut Desk) {
@@ -180,7 +190,7 @@ impl Stage for Write {
         let mut rack = self.rack();
         self.commit_if_due(&mut rack, out)?;
         // A catalogue may have been opened with many of them.
-        rack.desks().for_each(|desk| desk.merge_segments(self.rule.compact_below));
+        rack.desks().for_each(|desk| self.merge_segments(desk));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use starmill::catalogue::{LabelColumn, Made, Provenance, Schema, Store};
+use starmill::catalogue::{LabelColumn, Made, ModelColumns, Provenance, Schema, Store};
 use starmill::input::Digest;
 use starmill::outcome::{Estimate, Identity, Origin, Outcome, SourceFile};
 use starmill::quality::Quality;
@@ -90,7 +90,7 @@ pub fn seal_of_model(folder: &Path, model: &str, stars: &[Star], rejects: &[(&st
         label("logg", "", "Logarithm of the surface gravity, cgs"),
         label("fe_h", "dex", "Metallicity [Fe/H]"),
     ];
-    let mut store = Store::open(folder, model, Schema::new(model, &labels)).unwrap();
+    let mut store = Store::open(folder, model, schema_of(model, labels.to_vec())).unwrap();
     let rows = stars.iter().map(row);
     let rejects = rejects.iter().map(|(file, code, detail)| Outcome {
         origin: origin(file.into(), file.as_bytes()),
@@ -107,6 +107,10 @@ pub fn seal_of_model(folder: &Path, model: &str, stars: &[Star], rejects: &[(&st
     let provenance = Provenance { entries: vec![entry("MODEL", model), entry("PROVIDER", "none")] };
     let made = Made { provenance, ..Made::default() };
     store.seal(&made, &|| false).unwrap();
+}
+
+fn schema_of(model: &str, labels: Vec<LabelColumn>) -> Schema {
+    Schema::of_model(model, &ModelColumns { labels, errors: true, ..ModelColumns::default() })
 }
 
 fn origin(path: PathBuf, content: &[u8]) -> Origin {
@@ -131,6 +135,7 @@ fn row(star: &Star) -> Outcome {
         identity: Arc::new(Identity { name, survey: Some("made-up"), meta }),
         content: Ok(Estimate {
             values: star.values.to_vec(),
+            errors: vec![50.0, 0.1, 0.05],
             novelty: 0.5,
             quality: star.quality,
             pixels: 100,

@@ -1,9 +1,12 @@
 //! Merging segments changes nothing of what is published, whatever happens in between.
 
+use std::time::{Duration, SystemTime};
+
 use proptest::prelude::*;
 
 use super::tests::{commit, open, published, seal};
 use super::*;
+use crate::catalogue::CommitTimes;
 
 /// Merges until nothing is left to do.
 fn compact(store: &mut Store, below: usize) -> usize {
@@ -148,7 +151,8 @@ fn the_newest_content_counts_when_both_are_in_one_segment_and_the_ledger_is_lost
         lose_ledger(folder.path());
         let store = open(folder.path());
         assert_eq!(seal(&store), Counts { rows: 2, rejects: 0 });
-        assert!(store.ledger().is_superseded(Digest::of(contents[0]), "x").unwrap());
+        let newest = store.ledger().newest_content("x").unwrap();
+        assert_eq!(newest, Some(Digest::of(contents[1])));
     }
 }
 
@@ -188,4 +192,27 @@ fn what_could_not_be_removed_is_removed_later() {
     assert_eq!(compact(&mut store, 3), 1);
     assert_eq!(names(folder.path()).len(), 1);
     assert_eq!(seal(&store), Counts { rows: 3, rejects: 0 });
+}
+
+#[test]
+fn a_merged_segment_knows_when_its_outcomes_were_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds);
+    // One by one, so that each file can be given its time; two merges, one of them of merged ones.
+    for number in 0..6_u8 {
+        let before = names(folder.path());
+        commit(&mut store, &format!("{number}"), &[number], 1 + usize::from(number % 2));
+        let after = names(folder.path());
+        let new = after.iter().find(|name| !before.contains(name)).unwrap();
+        let file = File::options().append(true).open(folder.path().join(SEGMENTS).join(new));
+        file.unwrap().set_modified(at(20 * u64::from(number) + 3)).unwrap();
+        compact(&mut store, 4);
+    }
+    assert_eq!(compact(&mut store, 9), 1);
+    let [name] = names(folder.path()).try_into().unwrap();
+    let times = CommitTimes::of(&folder.path().join(SEGMENTS).join(name)).unwrap();
+    let expected = [(0, 1), (20, 2), (40, 1), (60, 2), (80, 1), (100, 2)];
+    let expected = expected.into_iter().flat_map(|(after, count)| vec![at(after); count]);
+    assert_eq!(times.each().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }

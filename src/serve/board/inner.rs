@@ -195,6 +195,10 @@ impl Inner {
         Recollection::new(self.tonight.night, &self.about, now)
     }
 
+    pub(super) fn is_recalled(&self) -> bool {
+        self.sightings.is_none()
+    }
+
     pub(super) fn recalled(&mut self, past: Recollection, now: SystemTime) {
         self.turn(now);
         self.timeline.advance(seconds(now));
@@ -294,7 +298,7 @@ impl Inner {
         Status {
             time: seconds(now),
             ready: self.ready,
-            recalled: self.sightings.is_none(),
+            recalled: self.is_recalled(),
             version: version.clone(),
             model: model.clone(),
             provider: provider.clone(),

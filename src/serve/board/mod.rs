@@ -68,6 +68,11 @@ impl Board {
         self.lock().recalled(past, now);
     }
 
+    /// Whether nothing of former processes is still to be taken over.
+    pub(crate) fn is_recalled(&self) -> bool {
+        self.lock().is_recalled()
+    }
+
     /// Says what runs now, after the model or the configuration was loaded anew. Other labels than
     /// before make a new list of stars.
     pub fn set_about(&self, about: About) {
