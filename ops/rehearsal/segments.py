@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import sky
+from sky import FIBERS, SPECTROGRAPHS, Exposure, Sky
 
 POOL = 300
 POLL_SECONDS = 0.002
@@ -53,14 +53,14 @@ class Row:
 def make(folder: Path, count: int) -> None:
     """Write the spectra, each an observation of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    pool = sky.Sky(POOL)
+    pool = Sky(POOL)
     taken = datetime(2026, 11, 21, 14, tzinfo=UTC)
-    fibers = sky.FIBERS * sky.SPECTROGRAPHS
+    fibers = FIBERS * SPECTROGRAPHS
     order = list(range(count))
     # As files of a night arrive: in no order of their names.
     random.Random(1).shuffle(order)
     for place, number in enumerate(order):
-        exposure = sky.Exposure(taken, f"HD{number // fibers:06d}")
+        exposure = Exposure(taken, f"HD{number // fibers:06d}")
         content = pool.file(number, exposure, number % fibers, taken)
         (folder / f"{place:06d}-{exposure.name(number % fibers)}").write_bytes(content)
 
