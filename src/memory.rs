@@ -1,4 +1,4 @@
-//! An upper bound on the memory of a run, computed from its configuration.
+//! An upper bound on the memory of a run and of a service, computed from the configuration.
 //!
 //! What can be large is bounded where it is made: files by the limits on input, items by the
 //! queues, rows by the commit rule. This adds it up; `starmill check` prints it, and a test holds
@@ -8,13 +8,17 @@ use starmill_onnx::Runtime;
 
 use crate::catalogue::{self, ROW_BYTES};
 use crate::config::{Config, workers_or_cores};
+use crate::http;
 use crate::input::{LARGE_WINDOW, SMALL_FILE, SMALL_INFLATED, SMALL_WINDOW};
 use crate::ledger;
 use crate::pipeline;
+use crate::report;
+use crate::serve::board;
 use crate::setup::{Ready, SetupError};
 use crate::spectrum;
 use crate::stage::PART;
 use crate::telemetry::{peak_rss_bytes, rss_bytes};
+use crate::watch;
 
 /// What a process takes before its first file: measured, because it depends on the library and the
 /// model and not on the configuration.
@@ -54,32 +58,36 @@ const FRAGMENTATION: f64 = 0.25;
 impl Bound {
     /// The bound of a run under this configuration with a model that takes so many pixels.
     pub fn of(config: &Config, pixels: usize, measured: Measured) -> Self {
-        let readers = workers_or_cores(config.read.workers) as u64;
-        let preparing = workers_or_cores(config.prepare.workers) as u64;
-        let inferring = workers_or_cores(config.infer.workers) as u64;
-        let sessions = measured.process + inferring.saturating_sub(1) * measured.session;
-        let reader = SMALL_FILE + SMALL_INFLATED + SMALL_WINDOW + ledger::CACHE_BYTES;
-        let large =
-            config.input.max_file_bytes + config.input.max_decompressed_bytes + LARGE_WINDOW as u64;
-        // A part is incomplete while one of its spectra is still in some worker's hands.
-        let parts = 2 * (readers + preparing + inferring) * PART as u64;
-        let rows = config.write.segment_spectra as u64 + pipeline::GATHERED_ITEMS as u64 + parts;
-        // Each outcome once as it came, once as a row of arrays, once encoded.
-        let writer = 3 * rows * ROW_BYTES as u64 + ledger::CACHE_BYTES as u64;
-        let flow = [
-            ("one large file", large),
-            ("readers", readers * (reader + spectrum::MAX_BYTES) as u64),
-            ("queues and batches", pipeline::most_bytes(config, pixels)),
-            ("writer", writer),
-        ];
-        let seal = catalogue::SEAL_BYTES + ledger::CACHE_BYTES as u64;
-        let mut parts = vec![("program, library and model", sessions)];
+        let (flow, seal) = (flow(config, pixels), closing());
+        let mut parts = vec![("program, library and model", sessions(config, measured))];
         // Sealing begins when the flow has ended.
         if flow.iter().map(|(_, bytes)| bytes).sum::<u64>() >= seal {
             parts.extend(flow);
         } else {
             parts.push(("sealing", seal));
         }
+        Self::with_fragmentation(parts)
+    }
+
+    /// The bound of a service: a flow, and beside it a night that is closed, a model that is loaded
+    /// anew, and whatever is kept of nights, inboxes and stars.
+    pub fn of_service(config: &Config, pixels: usize, measured: Measured) -> Self {
+        let model = sessions(config, measured) + measured.session;
+        let mut parts = vec![("program, library and models", model)];
+        parts.extend(flow(config, pixels));
+        let nights =
+            config.serve.open_nights * 2 * (ledger::CACHE_BYTES + ledger::CONNECTION_BYTES);
+        parts.extend([
+            ("closing a night", closing().max(report::MOST_BYTES)),
+            ("ledgers of open nights", nights as u64),
+            ("inboxes", watch::most_bytes(&config.watch_settings())),
+            ("board", board::MOST_BYTES as u64),
+            ("pages and their clients", http::most_bytes(&config.http)),
+        ]);
+        Self::with_fragmentation(parts)
+    }
+
+    fn with_fragmentation(mut parts: Vec<(&'static str, u64)>) -> Self {
         let asked: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
         #[expect(
             clippy::cast_possible_truncation,
@@ -94,6 +102,37 @@ impl Bound {
     pub fn total(&self) -> u64 {
         self.parts.iter().map(|(_, bytes)| bytes).sum()
     }
+}
+
+fn sessions(config: &Config, measured: Measured) -> u64 {
+    let inferring = workers_or_cores(config.infer.workers) as u64;
+    measured.process + inferring.saturating_sub(1) * measured.session
+}
+
+fn closing() -> u64 {
+    catalogue::SEAL_BYTES + ledger::CACHE_BYTES as u64
+}
+
+/// What a flow holds, part by part.
+fn flow(config: &Config, pixels: usize) -> [(&'static str, u64); 5] {
+    let readers = workers_or_cores(config.read.workers) as u64;
+    let preparing = workers_or_cores(config.prepare.workers) as u64;
+    let inferring = workers_or_cores(config.infer.workers) as u64;
+    let reader = SMALL_FILE + SMALL_INFLATED + SMALL_WINDOW + ledger::CACHE_BYTES;
+    let large =
+        config.input.max_file_bytes + config.input.max_decompressed_bytes + LARGE_WINDOW as u64;
+    // A part is incomplete while one of its spectra is still in some worker's hands.
+    let parts = 2 * (readers + preparing + inferring) * PART as u64;
+    let rows = config.write.segment_spectra as u64 + pipeline::GATHERED_ITEMS as u64 + parts;
+    // Each outcome once as it came, once as a row of arrays, once encoded.
+    let writer = 3 * rows * ROW_BYTES as u64 + ledger::CACHE_BYTES as u64;
+    [
+        ("one large file", large),
+        ("readers", readers * (reader + spectrum::MAX_BYTES) as u64),
+        ("queues and batches", pipeline::most_bytes(config, pixels)),
+        ("writer", writer),
+        ("merging small segments", catalogue::compaction_bytes(config.write.compact_below)),
+    ]
 }
 
 #[cfg(test)]
@@ -115,5 +154,29 @@ mod tests {
         assert!(total(|config| config.read.queue_bytes *= 2) > before);
         assert!(total(|config| config.write.segment_spectra *= 100) > before);
         assert!(total(|config| config.infer.batch *= 2) > before);
+        assert!(total(|config| config.write.compact_below *= 2) > before);
+    }
+
+    #[test]
+    fn every_limit_of_a_service_counts() {
+        let base = Config::load(None).unwrap();
+        let total = |change: fn(&mut Config)| {
+            let mut config = base.clone();
+            config.inbox = vec![crate::watch::Inbox {
+                name: "live".into(),
+                folder: "/in".into(),
+                priority: crate::watch::Priority::Live,
+            }];
+            change(&mut config);
+            Bound::of_service(&config, 5_000, Measured::default()).total()
+        };
+        let before = total(|_| ());
+        assert!(before > Bound::of(&base, 5_000, Measured::default()).total());
+        assert!(total(|config| config.serve.open_nights += 1) > before);
+        assert!(total(|config| config.watch.waiting *= 2) > before);
+        assert!(total(|config| config.inbox.push(config.inbox[0].clone())) > before);
+        assert!(total(|config| config.http.max_connections += 1) > before);
+        assert!(total(|config| config.http.address.clear()) < before);
+        assert!(total(|config| config.input.max_file_bytes *= 2) > before);
     }
 }

@@ -16,6 +16,10 @@ pub(crate) struct Sky {
 }
 
 impl Sky {
+    /// What a place takes at most: its vector, and an entry of its own in a map that doubles.
+    pub(crate) const PLACE_BYTES: usize =
+        2 * (size_of::<Option<[f64; 3]>>() + size_of::<([i32; 3], Vec<u32>)>()) + 16;
+
     /// A sky without stars, which match within a radius in arcseconds.
     pub(crate) fn new(radius: f64) -> Self {
         let angle = (radius / 3600.0).to_radians();

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use support::lrs::{Layout, Lrs};
 use support::night::{config, night};
+use support::service::{Place, wait_until};
 
 /// Small limits, so that the bound is near what a run really takes and a leak shows.
 const TIGHT: &str = "
@@ -33,11 +34,12 @@ queue_bytes = 1_000_000
 segment_spectra = 64
 ";
 
-/// The bound in bytes, as `check` prints it.
-fn bound(config: &str) -> u64 {
+/// The bound in bytes, as `check` prints it behind these words.
+fn bound(config: &str, of: &str) -> u64 {
     let output = support::starmill(&["--config", config, "check"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = text.lines().find_map(|line| line.trim().strip_prefix("memory at most "));
+    let line =
+        text.lines().find_map(|line| line.trim().strip_prefix(of)?.strip_prefix(" at most "));
     let number = line.unwrap_or_else(|| panic!("{text}")).trim_end_matches(" MiB");
     number.parse::<u64>().unwrap() << 20
 }
@@ -118,7 +120,7 @@ fn a_run_stays_below_the_bound_that_check_prints() {
     let zstd = zstd::encode_all(&vec![0; 400_000_000][..], 3).unwrap();
     fs::write(input.join("bomb.fits.zst"), zstd).unwrap();
     let config = config(folder.path(), TIGHT);
-    let bound = bound(&config);
+    let bound = bound(&config, "memory");
 
     // Threads reserve stacks and arenas, ONNX Runtime maps its library: none of it is memory.
     let reserved = 1 << 30;
@@ -142,6 +144,45 @@ fn a_run_stays_below_the_bound_that_check_prints() {
         }
         None => println!("skipped: the limit of a control group needs the right to make one"),
     }
+}
+
+#[test]
+fn a_service_stays_below_the_bound_that_check_prints() {
+    const FILES: u32 = 600;
+    if !support::has_library("the bound on memory of a service") {
+        return;
+    }
+    // A service's configuration is a list of keys, and each spectrum gets a segment of its own.
+    let mut section = "";
+    let mut keys = "write.segment_spectra = 1\nnight.quiet = 2.0\nwatch.waiting = 1000".to_owned();
+    for line in TIGHT.lines().filter(|line| !line.is_empty() && !line.starts_with("segment")) {
+        match line.strip_prefix('[') {
+            Some(name) => section = name.trim_end_matches(']'),
+            None => keys += &format!("\n{section}.{line}"),
+        }
+    }
+    let place = Place::new(&keys);
+    let bound = bound(place.path("config.toml").to_str().unwrap(), "memory of a service");
+    let service = place.start_ready();
+    for seed in 0..FILES {
+        // Of three nights in turn, which close one beside the flow of the others.
+        let date = format!("'2017-11-{:02}T21:00:00'", 10 + seed % 3);
+        let star = Lrs::star(seed).with("DATE-OBS", &date).to_gzip(Layout::Image);
+        place.put(&format!("{seed}.fits.gz"), &star);
+    }
+    let closed = |night: &&str| place.night(night).join("closed.json").exists();
+    let nights = ["2017-11-10", "2017-11-11", "2017-11-12"];
+    wait_until("all nights close", || nights.iter().all(|night| closed(&night)));
+    let rows: u64 = nights.iter().map(|night| place.closed(night).0).sum();
+    assert_eq!(rows, u64::from(FILES), "{}", place.log());
+    for night in nights {
+        let segments = support::night::segments(&place.night(night)).len();
+        assert!(segments < 64, "{night} has {segments} segments");
+    }
+    let peak = service.peak_bytes();
+    println!("a service: bound {:.0} MB, peak {:.0} MB", bound as f64 / 1e6, peak as f64 / 1e6);
+    assert!(peak <= bound, "{peak} bytes above the bound of {bound}");
+    service.stop();
 }
 
 #[test]

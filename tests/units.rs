@@ -8,6 +8,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use starmill::memory::{Bound, Measured};
+
 fn has(program: &str, test: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
     if !found {
@@ -65,6 +67,24 @@ fn the_limits_of_the_unit_lie_around_those_of_the_configuration() {
     let config = starmill::config::Config::load(None).unwrap();
     assert!(seconds("WatchdogSec") > config.serve.progress_limit);
     assert!(seconds("TimeoutStopSec") > config.supervision.drain_limit);
+}
+
+#[test]
+fn the_memory_of_the_unit_is_enough_for_the_defaults() {
+    /// Readers of a machine for a telescope; more of them need a larger limit.
+    const CORES: usize = 16;
+    let unit = std::fs::read_to_string(support::root().join(UNIT)).unwrap();
+    let limit = unit.lines().find_map(|line| line.strip_prefix("MemoryMax=")).unwrap();
+    let limit = limit.strip_suffix('G').unwrap().parse::<u64>().unwrap() << 30;
+    let inbox = "inbox = [{ name = \"live\", folder = \"/in\", priority = \"live\" }]";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, format!("{inbox}\nread.workers = {CORES}\n")).unwrap();
+    let config = starmill::config::Config::load(Some(&path)).unwrap();
+    // What `check` measures with FCResNet, rounded up, and its pixels.
+    let measured = Measured { process: 100 << 20, session: 20 << 20 };
+    let bound = Bound::of_service(&config, 143, measured);
+    assert!(bound.total() <= limit, "{bound:?} above {limit}");
 }
 
 /// The package, made from the program under test.

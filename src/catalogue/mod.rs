@@ -84,6 +84,12 @@ pub const ROW_BYTES: usize = 8 << 10;
 /// tables before it is written, in both of its forms.
 pub const SEAL_BYTES: u64 = (merge::HELD_ROWS * ROW_BYTES + 2 * batch::ROW_GROUP * 2048) as u64;
 
+/// What a merge of small segments takes, at the most: its rows as they are read, as they are sorted and
+/// as they are encoded.
+pub const fn compaction_bytes(below: usize) -> u64 {
+    (3 * 2 * below * ROW_BYTES) as u64
+}
+
 /// A catalogue that could not be written or read.
 #[derive(Debug, Error)]
 pub enum CatalogueError {

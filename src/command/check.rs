@@ -72,14 +72,21 @@ fn service(config: &Config) -> Result<String, String> {
     Ok(format!("{} over {} inboxes", model.id(), config.inbox.len()))
 }
 
-/// The bound on the memory of a run with this model, part by part.
+/// The bounds on the memory of a run and of a service with this model, part by part.
 fn memory(config: &Config, ready: &Ready, runtime: &Runtime) -> Result<String, SetupError> {
     let measured = Measured::of(ready, runtime, config)?;
-    let bound = Bound::of(config, ready.model.manifest.input.pixels, measured);
+    let pixels = ready.model.manifest.input.pixels;
     let mebibytes = |bytes: u64| format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20));
-    let mut text = format!("\n               memory at most {}", mebibytes(bound.total()));
-    for (name, bytes) in &bound.parts {
-        text += &format!("\n                 {name:<28} {:>9}", mebibytes(*bytes));
+    let mut text = String::new();
+    let mut say = |of: &str, bound: &Bound| {
+        text += &format!("\n               {of} at most {}", mebibytes(bound.total()));
+        for (name, bytes) in &bound.parts {
+            text += &format!("\n                 {name:<28} {:>9}", mebibytes(*bytes));
+        }
+    };
+    say("memory", &Bound::of(config, pixels, measured));
+    if !config.inbox.is_empty() {
+        say("memory of a service", &Bound::of_service(config, pixels, measured));
     }
     Ok(text)
 }

@@ -28,7 +28,7 @@ use rustix::net::sockopt;
 use thiserror::Error;
 
 use crate::config::seconds;
-use crate::serve::board::Board;
+use crate::serve::board::{Board, STARS};
 use access::Access;
 use events::Streams;
 
@@ -83,6 +83,17 @@ pub struct Server {
 
 /// How often the board looks at queues and disk.
 const TICK: Duration = Duration::from_secs(1);
+
+/// What answers take, at the most: each connection may hold one with every star, of names of ordinary
+/// length, while its client takes it.
+pub fn most_bytes(settings: &HttpSettings) -> u64 {
+    const STAR: usize = 1 << 10;
+    const CONNECTION: usize = 256 << 10;
+    if settings.address.is_empty() {
+        return 0;
+    }
+    (settings.max_connections * (STARS * STAR + CONNECTION)) as u64
+}
 
 /// Starts a server that shows the board.
 ///

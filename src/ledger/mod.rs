@@ -97,6 +97,9 @@ const LOG_BYTES: i64 = 8 << 20;
 pub const CACHE_BYTES: usize = 2 << 20;
 /// The same as SQLite takes it: a negative number is one of kibibytes.
 const CACHE_KIBIBYTES: i64 = -2048;
+/// What a connection takes beside its cache, about: its tables' definitions, prepared statements and
+/// small buffers.
+pub const CONNECTION_BYTES: usize = 256 << 10;
 
 impl Ledger {
     /// Opens or creates the ledger and checks every page, note and digest in it.
@@ -153,6 +156,19 @@ impl Ledger {
                 Ok(Self { path: path.to_owned(), connection, writes: false })
             })
             .map_err(LedgerError::sqlite(path))
+    }
+
+    /// Lets one of several connections keep a share of [`CACHE_BYTES`] in memory, so that all of them
+    /// together keep that much.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses.
+    pub fn sharing_cache(self, connections: usize) -> Result<Self, LedgerError> {
+        let kibibytes = CACHE_KIBIBYTES / i64::try_from(connections.max(1)).unwrap_or(i64::MAX);
+        self.connection
+            .pragma_update(None, "cache_size", kibibytes.min(-1))
+            .map_err(LedgerError::sqlite(&self.path))?;
+        Ok(self)
     }
 
     /// A connection that neither writes nor leaves a file beside the ledger, for when no process

@@ -34,6 +34,10 @@ use tonight::{Rejects, Tonight};
 /// Name of the report within the catalogue's folder.
 pub const REPORT: &str = "report.html";
 
+/// What writing a report takes, at the most: the night's stars with their names and labels, and what
+/// earlier nights say of them.
+pub const MOST_BYTES: u64 = tonight::MOST_STARS * 512 + past::MOST_REPEATS as u64 * 256;
+
 /// A report that could not be written.
 #[derive(Debug, Error)]
 pub enum ReportError {

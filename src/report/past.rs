@@ -11,7 +11,7 @@ use crate::night::Night;
 use crate::sky::Sky;
 
 /// Earlier observations of the night's stars that are kept; the report says if there are more.
-const MOST_REPEATS: usize = 100_000;
+pub(super) const MOST_REPEATS: usize = 100_000;
 
 /// The name of a night's folder: its date, and behind a `+` the number of the supplement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

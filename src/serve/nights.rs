@@ -131,10 +131,12 @@ impl Nights {
         };
         store.ledger().set_note(OPENED, &Utc::now().to_rfc3339())?;
         let made = opened(store.ledger()).unwrap_or_else(Utc::now);
-        let earlier = before.into_iter().filter(|earlier| *earlier < volume);
-        let earlier =
-            earlier.map(|volume| Ledger::open_reader(&ledger_in(&volume.folder(&self.folder))));
-        let earlier: Vec<_> = earlier.collect::<Result<_, _>>()?;
+        let before: Vec<_> = before.into_iter().filter(|earlier| *earlier < volume).collect();
+        let reader = |volume: &Volume| {
+            let ledger = Ledger::open_reader(&ledger_in(&volume.folder(&self.folder)))?;
+            ledger.sharing_cache(before.len())
+        };
+        let earlier: Vec<_> = before.iter().map(reader).collect::<Result<_, _>>()?;
         let is_written = self.lock().get(&volume).is_some_and(|open| open.diary.is_some());
         let begin =
             || Diary::begin(config, &volume.folder(&self.folder), &maker.id(), store.recovered());

@@ -30,6 +30,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::ledger::CACHE_BYTES;
 use bell::Bell;
 use inbox::Keeper;
 use queue::Queue;
@@ -230,6 +231,14 @@ impl Drop for Watch {
             let _ = keeper.join();
         }
     }
+}
+
+/// What watching takes, at the most: names that wait or settle and folders of every inbox, notes of
+/// what is done, and SQLite's caches. Names are taken to be of ordinary length.
+pub fn most_bytes(settings: &WatchSettings) -> u64 {
+    const NAME: usize = 256;
+    let inbox = (2 * settings.waiting + scan::MAX_FOLDERS) * NAME + CACHE_BYTES;
+    (settings.inboxes.len() * inbox + seen::MOST_UNWRITTEN * NAME + CACHE_BYTES) as u64
 }
 
 /// The inboxes with absolute folders, of which none lies within another.

@@ -33,7 +33,7 @@ const BATCH_AGE: Duration = Duration::from_millis(200);
 /// A batch of this size waits no longer.
 const BATCH: usize = 1024;
 /// Notes in memory. More come only while the disk refuses them; their files are given again.
-const MOST_UNWRITTEN: usize = 65_536;
+pub(super) const MOST_UNWRITTEN: usize = 65_536;
 /// How long the writer waits after a fault.
 const PAUSE: Duration = Duration::from_secs(2);
 /// A file that is absent is forgotten so long after it was done: it may be on a disk that comes

@@ -214,6 +214,13 @@ impl Service {
         assert!(kill.unwrap().success());
     }
 
+    /// The most memory that it had so far.
+    pub fn peak_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
     /// Waits for the end.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {

@@ -27,6 +27,7 @@ pub use status::{
 pub(crate) use timeline::LATENCY_BOUNDS;
 pub(crate) use tonight::Totals;
 
+use crate::catalogue::ROW_BYTES;
 use crate::outcome::{Outcome, SourceFile};
 use crate::quality::BITS;
 use crate::reject::CODES;
@@ -40,6 +41,10 @@ pub const REJECTS: usize = 200;
 pub const NIGHTS: usize = 60;
 /// Inboxes that are shown.
 pub const INBOXES: usize = 64;
+
+/// What the board takes, at the most: the texts of what is kept, a day of bins, and stars that may be
+/// seen again.
+pub const MOST_BYTES: usize = (STARS + REJECTS) * ROW_BYTES + timeline::BYTES + repeats::BYTES;
 
 /// What the night looks like now.
 pub struct Board {

@@ -11,6 +11,9 @@ use crate::sky::Sky;
 pub(super) const STARS: usize = 20_000;
 /// Pairs that the statistics are over.
 pub(super) const PAIRS: usize = 200;
+/// What they take, with the values of 32 labels.
+pub(super) const BYTES: usize =
+    STARS * (size_of::<Option<Star>>() + Sky::PLACE_BYTES + 32 * size_of::<f32>());
 
 struct Star {
     night: Night,

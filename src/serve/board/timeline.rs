@@ -15,6 +15,9 @@ const QUEUES: usize = 8;
 /// The longest latency that is told apart, milliseconds: a day.
 const LONGEST: u64 = 86_400_000;
 
+/// What a day of bins and their latencies take.
+pub(super) const BYTES: usize = BINS * size_of::<Slot>() + (64 << 10);
+
 /// Bounds of the latency histogram for Prometheus, seconds.
 pub(crate) const LATENCY_BOUNDS: [f64; 12] =
     [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
