@@ -314,10 +314,10 @@ impl Ledger {
 impl Drop for Ledger {
     /// Folds the log into the database, so that a ledger at rest is one file.
     fn drop(&mut self) {
-        if self.writes {
-            if let Err(error) = self.settle() {
-                tracing::debug!(%error, "the ledger's log stays for the next run");
-            }
+        if self.writes
+            && let Err(error) = self.settle()
+        {
+            tracing::debug!(%error, "the ledger's log stays for the next run");
         }
     }
 }
