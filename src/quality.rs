@@ -33,8 +33,8 @@ macro_rules! bits {
 }
 
 bits! {
-    LOW_SNR = 0, "low_snr", false, "The S/N in g is below the limit that the model's manifest states.";
-    SNR_UNKNOWN = 1, "snr_unknown", false, "The file gives no S/N in g, so `low_snr` could not be decided.";
+    LOW_SNR = 0, "low_snr", false, "The S/N, in g or in the worse of two arms, is below the limit that the model's manifest states.";
+    SNR_UNKNOWN = 1, "snr_unknown", false, "The file gives no S/N in g and none of its arms, so `low_snr` could not be decided.";
     BAD_PIXELS = 2, "bad_pixels", false, "Some pixels in the model's window are unusable: masked, without ivar or not finite.";
     EMPTY_BINS = 3, "empty_bins", false, "Some input bins had no usable pixel and were interpolated.";
     REPAIRED_VALUES = 4, "repaired_values", false, "Some pixels had a NaN, an infinity or a negative ivar; they count as bad.";
@@ -47,6 +47,7 @@ bits! {
     CLASS_UNKNOWN = 11, "class_unknown", false, "The survey gives no class for the object.";
     OLDER_REDUCTION = 12, "older_reduction", true, "A newer reduction of this observation has a row.";
     NEWER_REDUCTION = 13, "newer_reduction", false, "An earlier volume of the night has a row of this observation, whose place this one takes.";
+    NO_RV = 14, "no_rv", true, "No radial velocity is known; the spectrum was prepared as if it were zero.";
 }
 
 impl Quality {

@@ -63,6 +63,10 @@ codes! {
     POISON = 19, "poison", "Processing this spectrum made a worker panic.", "report the file: it found a bug";
     STILL_CHANGING = 20, "still_changing", "The file changed while it was read.", "wait until it is complete, then run again";
     INFERENCE_FAILED = 21, "inference_failed", "The inference library failed on this spectrum, and on no other.", "verify the model with starmill models verify and report the spectrum";
+    MISSING_ARM = 22, "missing_arm", "The spectrum has no pixel in one of the model's windows: that arm is missing.", "none: the observation lacks the arm; choose a model for the other one";
+    LOW_SNR = 23, "low_snr", "The S/N is below the limit of the model's recipe, which rejects that.", "use a recipe that flags it instead";
+    NO_RADIAL_VELOCITY = 24, "no_radial_velocity", "The model's recipe shifts spectra to the rest frame, and no usable radial velocity is known.", "name a catalogue of radial velocities, or use a recipe that takes zero and flags it";
+    BAD_CONTINUUM = 25, "bad_continuum", "The pseudo-continuum is not positive everywhere, so the flux cannot be divided by it.", "none: the observation holds no signal, or its background was subtracted badly";
 }
 
 impl Code {

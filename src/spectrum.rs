@@ -13,7 +13,7 @@ pub const MAX_BYTES: usize = MAX_PIXELS * PIXEL_BYTES + META_TEXTS * MAX_TEXT;
 /// Bytes of a pixel in all arrays.
 const PIXEL_BYTES: usize = size_of::<f64>() + 2 * size_of::<f32>() + 2 * size_of::<u16>();
 /// Texts in [`Meta`].
-const META_TEXTS: usize = 6;
+const META_TEXTS: usize = 7;
 
 /// What the header says of an observation; absent values are `None`, never a magic number.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,6 +38,10 @@ pub struct Meta {
     pub date_reduced: Option<String>,
     /// Signal-to-noise ratio a pixel in u, g, r, i, z.
     pub snr: [Option<f32>; 5],
+    /// Signal-to-noise ratio a pixel in the blue arm of a two-armed spectrograph.
+    pub snr_b: Option<f32>,
+    /// The same in its red arm.
+    pub snr_r: Option<f32>,
     /// Class that the survey's pipeline gave: STAR, GALAXY, QSO, ...
     pub class: Option<String>,
     /// Subclass that the survey's pipeline gave.
@@ -46,6 +50,12 @@ pub struct Meta {
     pub z: Option<f64>,
     /// Its error.
     pub z_err: Option<f64>,
+    /// Heliocentric radial velocity, km/s, positive when receding.
+    pub rv_kms: Option<f64>,
+    /// Its error, km/s.
+    pub rv_err_kms: Option<f64>,
+    /// Where it comes from.
+    pub rv_source: Option<String>,
     /// Fibre mask; 0 means all is well.
     pub fibermask: Option<i32>,
     /// Data release that the file names.
@@ -179,14 +189,20 @@ impl Spectrum {
 }
 
 impl Meta {
+    /// The S/N that limits are about: that in g, else the smaller one of the arms.
+    pub fn limiting_snr(&self) -> Option<f32> {
+        let arms = [self.snr_b, self.snr_r].into_iter().flatten();
+        self.snr[1].or_else(|| arms.reduce(f32::min))
+    }
+
     fn texts(&self) -> [Option<&String>; META_TEXTS] {
-        let Self { planid, date_obs, date_reduced, class, subclass, release, .. } = self;
-        [planid, date_obs, date_reduced, class, subclass, release].map(Option::as_ref)
+        let Self { planid, date_obs, date_reduced, class, subclass, release, rv_source, .. } = self;
+        [planid, date_obs, date_reduced, class, subclass, release, rv_source].map(Option::as_ref)
     }
 
     fn texts_mut(&mut self) -> [Option<&mut String>; META_TEXTS] {
-        let Self { planid, date_obs, date_reduced, class, subclass, release, .. } = self;
-        [planid, date_obs, date_reduced, class, subclass, release].map(Option::as_mut)
+        let Self { planid, date_obs, date_reduced, class, subclass, release, rv_source, .. } = self;
+        [planid, date_obs, date_reduced, class, subclass, release, rv_source].map(Option::as_mut)
     }
 }
 
@@ -276,6 +292,7 @@ mod tests {
             class: long(),
             subclass: long(),
             release: long(),
+            rv_source: long(),
             ..Meta::default()
         };
         let most = MAX_PIXELS as u32;

@@ -32,7 +32,7 @@ pub struct LabelRule {
     /// Derived labels, each the sum of the labels at these positions: [X/H] = [X/Fe] + [Fe/H]
     /// (Li et al. 2025, section 4.2).
     pub derived: Vec<Vec<usize>>,
-    /// S/N in g below which a row is flagged.
+    /// S/N in g, or in the worse of two arms, below which a row is flagged.
     pub min_snr_g: f64,
     /// Which of the model's further columns are written, by their position.
     pub columns: Vec<usize>,
@@ -88,8 +88,8 @@ impl LabelRule {
             |(label, [low, high]): (&f32, &[f64; 2])| !(*low..=*high).contains(&f64::from(*label));
         quality.set_if(labels.iter().zip(&self.valid).any(outside), Quality::LABEL_RANGE);
         quality.set_if(novelty.is_some_and(|novelty| novelty > 1.0), Quality::EXTRAPOLATION);
-        match identity.meta.snr[1] {
-            Some(snr_g) => quality.set_if(f64::from(snr_g) < self.min_snr_g, Quality::LOW_SNR),
+        match identity.meta.limiting_snr() {
+            Some(snr) => quality.set_if(f64::from(snr) < self.min_snr_g, Quality::LOW_SNR),
             None => quality.set_if(true, Quality::SNR_UNKNOWN),
         }
         match identity.meta.class.as_deref() {

@@ -248,5 +248,6 @@ fn read_meta(header: &Header) -> Meta {
         z_err: header.float("Z_ERR").filter(|&error| error > -999.0),
         fibermask: small("FIB_MASK").or_else(|| small("FIBERMAS")),
         release: header.text("DATA_V"),
+        ..Meta::default()
     }
 }
