@@ -190,13 +190,13 @@ fn draw_input(
         .x_desc("vacuum wavelength (\u{c5})")
         .y_desc("scaled value")
         .draw()?;
-    let steps = result
-        .grid
-        .edges()
-        .windows(2)
-        .zip(result.input)
-        .flat_map(|(edge, &value)| [(edge[0], value), (edge[1], value)]);
-    chart.draw_series(LineSeries::new(steps, INPUT.stroke_width(2)))?;
+    for (bins, edges) in result.grid.windows() {
+        let steps = edges
+            .windows(2)
+            .zip(&result.input[bins])
+            .flat_map(|(edge, &value)| [(edge[0], value), (edge[1], value)]);
+        chart.draw_series(LineSeries::new(steps, INPUT.stroke_width(2)))?;
+    }
     Ok(())
 }
 

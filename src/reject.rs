@@ -66,7 +66,7 @@ codes! {
     MISSING_ARM = 22, "missing_arm", "The spectrum has no pixel in one of the model's windows: that arm is missing.", "none: the observation lacks the arm; choose a model for the other one";
     LOW_SNR = 23, "low_snr", "The S/N is below the limit of the model's recipe, which rejects that.", "use a recipe that flags it instead";
     NO_RADIAL_VELOCITY = 24, "no_radial_velocity", "The model's recipe shifts spectra to the rest frame, and no usable radial velocity is known.", "name a catalogue of radial velocities, or use a recipe that takes zero and flags it";
-    BAD_CONTINUUM = 25, "bad_continuum", "The pseudo-continuum is not positive everywhere, so the flux cannot be divided by it.", "none: the observation holds no signal, or its background was subtracted badly";
+    BAD_CONTINUUM = 25, "bad_continuum", "The pseudo-continuum cannot be fitted or is not positive everywhere, so the flux cannot be divided by it.", "none: the observation holds no signal, or its background was subtracted badly";
 }
 
 impl Code {

@@ -116,7 +116,9 @@ impl Ready {
         let model = Model::open(dir.join(name))?;
         model.check_files()?;
         let manifest = &model.manifest;
-        let recipe = Recipe::parse(&manifest.recipe, manifest.input.pixels).map_err(|source| {
+        let scale = manifest.files.scale.as_ref().map(|file| model.read(file)).transpose()?;
+        let (steps, pixels) = (&manifest.recipe, manifest.input.pixels);
+        let recipe = Recipe::parse(steps, pixels, scale.as_deref()).map_err(|source| {
             SetupError::Recipe { manifest: model.dir.join("manifest.toml"), source }
         })?;
         let chosen = chosen(&model, &config.models.columns)?;

@@ -76,12 +76,17 @@ pub struct Files {
     /// Native spectra with the expected result of every step of the recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipe_golden: Option<FileEntry>,
+    /// Mean and standard deviation of each input pixel over the training set, for a recipe that
+    /// scales with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<FileEntry>,
 }
 
 impl Files {
     /// Every file of the folder that the manifest names.
     pub fn iter(&self) -> impl Iterator<Item = &FileEntry> {
-        [&self.onnx, &self.golden, &self.card].into_iter().chain(&self.recipe_golden)
+        let required = [&self.onnx, &self.golden, &self.card].into_iter();
+        required.chain(&self.recipe_golden).chain(&self.scale)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::fits::Fits;
 use crate::input::{Digest, Found, Limits, Listing, Reader, Unread};
 use crate::ledger::Input;
 use crate::outcome::{Identity, Item, Origin, Outcome, SourceFile};
-use crate::prep::Prepared;
+use crate::prep::{Prepared, Workspace};
 use crate::reject::Reject;
 use crate::setup::{Ready, load_runtime};
 use crate::spectrum::Spectrum;
@@ -53,16 +53,11 @@ pub(super) fn bench(config: &Config, args: &BenchArgs) -> anyhow::Result<Exit> {
         BenchStage::Prepare => {
             let ready = Ready::open(config, &args.model)?;
             let spectra = read_all(&files, limits)?;
-            repeat(
-                args.workers,
-                spectra.len(),
-                || (),
-                |(), index| {
-                    // A reject is work done as well.
-                    std::hint::black_box(ready.recipe.prepare(&spectra[index]).is_ok());
-                    Ok(())
-                },
-            )?
+            repeat(args.workers, spectra.len(), Workspace::default, |workspace, index| {
+                // A reject is work done as well.
+                std::hint::black_box(ready.recipe.prepare_in(workspace, &spectra[index]).is_ok());
+                Ok(())
+            })?
         }
         BenchStage::Infer => bench_infer(config, args, &read_all(&files, limits)?)?,
         BenchStage::Write => bench_write(config, args, &files)?,

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::Deserialize;
 
+use super::grid::{Grid, MAX_BINS};
 use crate::reject::{Code, Reject};
 use crate::spectrum::Spectrum;
 
@@ -35,16 +36,6 @@ pub enum Weighting {
     Ivar,
 }
 
-/// Bins of constant resolving power.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Grid {
-    centres: Vec<f64>,
-    edges: Vec<f64>,
-}
-
-/// More bins than any model takes: a resolving power beyond this is a slip in a manifest.
-const MAX_BINS: usize = 100_000;
-
 impl Degrade {
     /// The grid, bin by bin as `coronagraph.construct_lam(first, last, Res=resolving_power)` and
     /// the edges of `downbin_spec` define it.
@@ -73,7 +64,7 @@ impl Degrade {
         let mut edges: Vec<f64> = (0..bins).map(|bin| centres[bin] - 0.5 * width(bin)).collect();
         edges.push(centres[bins - 1] + 0.5 * width(bins - 1));
         centres.truncate(bins);
-        Ok(Grid { centres, edges })
+        Ok(Grid::contiguous(centres, edges))
     }
 
     /// Averages the pixels of `window` into the bins of `grid`; also returns how many bins were
@@ -98,8 +89,8 @@ impl Degrade {
             Weighting::Ivar => 0.0,
         };
         let mut means = Vec::with_capacity(grid.bins());
-        let mut pixel = wave.partition_point(|&w| w < grid.edges[0]);
-        for edge in &grid.edges[1..] {
+        let mut pixel = wave.partition_point(|&w| w < grid.edges()[0]);
+        for edge in &grid.edges()[1..] {
             let (mut sum, mut weights) = (0.0, 0.0);
             while pixel < wave.len() && wave[pixel] < *edge {
                 let w = weight(pixel);
@@ -111,7 +102,7 @@ impl Degrade {
             }
             means.push(if weights > 0.0 { sum / weights } else { f64::NAN });
         }
-        let empty = fill_gaps(&grid.centres, &mut means);
+        let empty = fill_gaps(grid.centres(), &mut means);
         if empty > self.max_empty_bins || empty == means.len() {
             return Err(Code::TOO_MANY_BAD_PIXELS.because(format!(
                 "{empty} of {} bins have no usable pixel, the recipe allows {}",
@@ -120,23 +111,6 @@ impl Degrade {
             )));
         }
         Ok((means, empty))
-    }
-}
-
-impl Grid {
-    /// Number of bins.
-    pub fn bins(&self) -> usize {
-        self.centres.len()
-    }
-
-    /// Centres, vacuum Angstrom.
-    pub fn centres(&self) -> &[f64] {
-        &self.centres
-    }
-
-    /// Edges, one more than bins, vacuum Angstrom.
-    pub fn edges(&self) -> &[f64] {
-        &self.edges
     }
 }
 

@@ -4,22 +4,42 @@
 //! model exactly as its training spectra were. Nothing here reads a file, a clock or a random
 //! number, or writes a log.
 
+mod bad_pixels;
+mod binned;
+mod continuum;
 mod degrade;
+mod despike;
+mod grid;
+mod lanes;
 mod mask;
+mod resample;
+mod rest_frame;
+mod scale;
+mod snr;
+mod windowed;
 mod zscore;
 
-pub use degrade::{Degrade, Grid, Weighting};
+pub use bad_pixels::{BadPixels, Fill};
+pub use continuum::{Basis, Continuum};
+pub use degrade::{Degrade, Weighting};
+pub use despike::Despike;
+pub use grid::Grid;
 pub use mask::{MaskRule, PixelMask, Rule};
+pub use resample::{Resample, Window};
+pub use rest_frame::{Doppler, Frame, Missing, RestFrame};
+pub use scale::{Clip, Scale};
+pub use snr::SnrRule;
+pub use windowed::Workspace;
 pub use zscore::zscore;
-
-use std::ops::Range;
 
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::quality::Quality;
-use crate::reject::{Code, Reject};
+use crate::reject::Reject;
 use crate::spectrum::Spectrum;
+use binned::Binned;
+use windowed::Windowed;
 
 /// A step as a manifest writes it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -29,15 +49,34 @@ pub enum Step {
     Mask(MaskRule),
     /// Averages native pixels into bins of constant resolving power.
     Degrade(Degrade),
-    /// Scales to zero mean and unit standard deviation.
+    /// Scales each spectrum to zero mean and unit standard deviation.
     Zscore {},
+    /// Judges the signal-to-noise ratio.
+    Snr(SnrRule),
+    /// Shifts the wavelengths to the rest frame of the star.
+    RestFrame(RestFrame),
+    /// Judges the number of bad pixels.
+    BadPixels(BadPixels),
+    /// Interpolates to windows of constant step.
+    Resample(Resample),
+    /// Replaces single pixels that stand out.
+    Despike(Despike),
+    /// Divides by the pseudo-continuum.
+    Continuum(Continuum),
+    /// Limits the values.
+    Clip(Clip),
+    /// Scales each pixel with its mean and standard deviation over the training set.
+    Scale {},
 }
 
 /// A recipe that cannot be run.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum RecipeError {
     /// A step is unknown or has wrong parameters.
-    #[error("recipe step {number}: {problem}; this version knows mask, degrade and zscore")]
+    #[error(
+        "recipe step {number}: {problem}; this version knows mask, degrade and zscore, and snr, \
+         rest_frame, bad_pixels, resample, despike, continuum, clip and scale"
+    )]
     Step {
         /// Position in the manifest, from 1.
         number: usize,
@@ -45,7 +84,11 @@ pub enum RecipeError {
         problem: String,
     },
     /// The steps do not come in an order that can be run.
-    #[error("the recipe must be mask, degrade, then any scaling; it is {0}")]
+    #[error(
+        "the recipe must be mask, degrade, then any zscore; or resample, with any of snr, \
+         rest_frame, bad_pixels before it and any of despike, continuum, clip, scale behind it, in \
+         this order; it is {0}"
+    )]
     Order(String),
     /// The recipe gives another number of values than the model takes.
     #[error("the recipe gives {gives} values, the model takes {takes}")]
@@ -60,10 +103,15 @@ pub enum RecipeError {
 /// A checked recipe.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
-    mask: MaskRule,
-    degrade: Degrade,
+    kind: Kind,
     grid: Grid,
-    zscore: bool,
+}
+
+/// What a recipe makes of a spectrum: means in bins, or the normalised flux in windows.
+#[derive(Debug, Clone, PartialEq)]
+enum Kind {
+    Binned(Binned),
+    Windowed(Box<Windowed>),
 }
 
 /// A spectrum in the form in which the model takes it.
@@ -83,10 +131,15 @@ pub struct Prepared {
 
 impl Recipe {
     /// Reads the steps of a manifest and checks that they fit together and give `width` values.
+    /// `scale` is the content of the file that the manifest names for the step of that name.
     ///
     /// # Errors
     /// [`RecipeError`] names the step.
-    pub fn parse(steps: &[toml::Table], width: usize) -> Result<Self, RecipeError> {
+    pub fn parse(
+        steps: &[toml::Table],
+        width: usize,
+        scale: Option<&[u8]>,
+    ) -> Result<Self, RecipeError> {
         let mut parsed = Vec::with_capacity(steps.len());
         for (index, table) in steps.iter().enumerate() {
             let step = table.clone().try_into::<Step>().map_err(|error| RecipeError::Step {
@@ -95,19 +148,20 @@ impl Recipe {
             })?;
             parsed.push(step);
         }
-        let (mask, degrade, zscore) = match parsed.as_slice() {
-            [Step::Mask(mask), Step::Degrade(degrade)] => (mask, degrade, false),
-            [Step::Mask(mask), Step::Degrade(degrade), Step::Zscore {}] => (mask, degrade, true),
-            _ => {
-                let names = steps.iter().filter_map(|step| step.get("step")?.as_str());
-                return Err(RecipeError::Order(names.collect::<Vec<_>>().join(", ")));
-            }
+        let (kind, grid) = if let Some(binned) = Binned::new(&parsed) {
+            let (binned, grid) = binned?;
+            (Kind::Binned(binned), grid)
+        } else if let Some(windowed) = Windowed::new(&parsed, scale) {
+            let (windowed, grid) = windowed?;
+            (Kind::Windowed(Box::new(windowed)), grid)
+        } else {
+            let names = steps.iter().filter_map(|step| step.get("step")?.as_str());
+            return Err(RecipeError::Order(names.collect::<Vec<_>>().join(", ")));
         };
-        let grid = degrade.grid().map_err(|problem| RecipeError::Step { number: 2, problem })?;
         if grid.bins() != width {
             return Err(RecipeError::Width { gives: grid.bins(), takes: width });
         }
-        Ok(Self { mask: mask.clone(), degrade: degrade.clone(), grid, zscore })
+        Ok(Self { kind, grid })
     }
 
     /// Prepares one spectrum.
@@ -115,54 +169,39 @@ impl Recipe {
     /// # Errors
     /// A coded reject when the recipe's rules exclude the spectrum.
     pub fn prepare(&self, spectrum: &Spectrum) -> Result<Prepared, Reject> {
-        let window = self.window(spectrum)?;
-        let masked = self.mask.apply(spectrum, window.clone())?;
-        let (mut values, empty_bins) =
-            self.degrade.apply(spectrum, window.clone(), &masked.good, &self.grid)?;
-        if self.zscore {
-            zscore(&mut values)?;
+        self.prepare_in(&mut Workspace::default(), spectrum)
+    }
+
+    /// The same, for one spectrum after the other, in room that is kept.
+    ///
+    /// # Errors
+    /// As [`Recipe::prepare`].
+    pub fn prepare_in(
+        &self,
+        workspace: &mut Workspace,
+        spectrum: &Spectrum,
+    ) -> Result<Prepared, Reject> {
+        match &self.kind {
+            Kind::Binned(recipe) => recipe.prepare(spectrum, &self.grid),
+            Kind::Windowed(recipe) => recipe.prepare(spectrum, workspace),
         }
-        let mut quality = masked.quality;
-        quality.set_if(empty_bins > 0, Quality::EMPTY_BINS);
-        quality.set_if(spectrum.repaired() > 0, Quality::REPAIRED_VALUES);
-        #[expect(clippy::cast_possible_truncation, reason = "the model takes single precision")]
-        let input = values.into_iter().map(|value| value as f32).collect();
-        let pixels = window.len();
-        Ok(Prepared { input, quality, pixels, bad_pixels: masked.bad, empty_bins })
     }
 
     /// The grid of the model's input.
     pub fn grid(&self) -> &Grid {
         &self.grid
     }
-
-    /// The native pixels between the first and the last centre of the grid, both included.
-    fn window(&self, spectrum: &Spectrum) -> Result<Range<usize>, Reject> {
-        let wave = spectrum.wave();
-        let (first, last) = (self.degrade.first, self.degrade.last);
-        // Stored wavelengths are single precision: a pixel on the edge must not fall out.
-        let start = wave.partition_point(|&w| w < first * (1.0 - GRID_TOLERANCE));
-        let end = wave.partition_point(|&w| w <= last * (1.0 + GRID_TOLERANCE));
-        let covered = start < end
-            && wave[start] < self.grid.edges()[1]
-            && wave[end - 1] >= self.grid.edges()[self.grid.bins() - 1];
-        if covered {
-            return Ok(start..end);
-        }
-        Err(Code::WAVELENGTH_COVERAGE.because(format!(
-            "it covers {:.1} to {:.1} A, the model needs {first:.1} to {last:.1} A",
-            wave[0],
-            wave[wave.len() - 1]
-        )))
-    }
 }
 
-/// Relative slack for a native pixel at the edge of the window: a fifth of a LAMOST pixel.
-const GRID_TOLERANCE: f64 = 4e-5;
+#[expect(clippy::cast_possible_truncation, reason = "the model takes single precision")]
+fn single_precision(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&value| value as f32).collect()
+}
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::reject::Code;
     use crate::spectrum::{Arrays, Meta};
 
     pub(crate) fn spectrum(flux: impl Fn(f64) -> f32) -> Spectrum {
@@ -199,7 +238,7 @@ pub(crate) mod tests {
         let table: toml::Table = text.parse().unwrap();
         let steps = table["recipe"].as_array().unwrap();
         let steps: Vec<_> = steps.iter().map(|step| step.as_table().unwrap().clone()).collect();
-        Recipe::parse(&steps, 143)
+        Recipe::parse(&steps, 143, None)
     }
 
     #[test]

@@ -7,7 +7,7 @@ use starmill_actors::{Halt, Outlet, Stage};
 use super::poisoned;
 use crate::failpoint;
 use crate::outcome::Item;
-use crate::prep::{Prepared, Recipe};
+use crate::prep::{Prepared, Recipe, Workspace};
 use crate::reject::{Code, Reject};
 use crate::spectrum::Spectrum;
 
@@ -15,18 +15,19 @@ use crate::spectrum::Spectrum;
 pub struct Prepare {
     recipe: Arc<Recipe>,
     surveys: Arc<[String]>,
+    workspace: Workspace,
 }
 
 impl Prepare {
     /// A worker for a recipe and the surveys that the model is for.
     pub fn new(recipe: Arc<Recipe>, surveys: Arc<[String]>) -> Self {
-        Self { recipe, surveys }
+        Self { recipe, surveys, workspace: Workspace::default() }
     }
 
-    fn prepare(&self, spectrum: &Spectrum) -> Result<Prepared, Reject> {
+    fn prepare(&mut self, spectrum: &Spectrum) -> Result<Prepared, Reject> {
         let survey = spectrum.survey();
         if self.surveys.iter().any(|name| name == survey) {
-            return self.recipe.prepare(spectrum);
+            return self.recipe.prepare_in(&mut self.workspace, spectrum);
         }
         let surveys = self.surveys.join(", ");
         Err(Code::WRONG_SURVEY.because(format!("it is {survey}, the model is for {surveys}")))

@@ -122,7 +122,7 @@ fn every_case_has_a_name_of_its_own() {
 fn each_broken_file_gets_its_code() {
     let folder = tempfile::tempdir().unwrap();
     let model = starmill_onnx::Model::open(support::root().join("onnx/models/fcresnet")).unwrap();
-    let recipe = Recipe::parse(&model.manifest.recipe, model.manifest.input.pixels).unwrap();
+    let recipe = Recipe::parse(&model.manifest.recipe, model.manifest.input.pixels, None).unwrap();
     let mut wrong = Vec::new();
     for case in cases() {
         let path = folder.path().join(case.name);

@@ -18,7 +18,7 @@ const MOST_READ: usize = 16;
 static RECIPE: LazyLock<Recipe> = LazyLock::new(|| {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../onnx/models");
     let manifest = Model::open(models.join("fcresnet")).expect("the shipped model").manifest;
-    Recipe::parse(&manifest.recipe, manifest.input.pixels).expect("the shipped recipe")
+    Recipe::parse(&manifest.recipe, manifest.input.pixels, None).expect("the shipped recipe")
 });
 
 /// Recognises, counts, reads and prepares, twice, and compares.

@@ -39,7 +39,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         _ => {
             if let Ok(model) = Model::open(&*FOLDER) {
                 let pixels = model.manifest.input.pixels;
-                if let Ok(recipe) = Recipe::parse(&model.manifest.recipe, pixels) {
+                if let Ok(recipe) = Recipe::parse(&model.manifest.recipe, pixels, None) {
                     assert_eq!(recipe.grid().bins(), pixels);
                     assert!(recipe.grid().edges().is_sorted());
                 }
