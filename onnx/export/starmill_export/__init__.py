@@ -21,4 +21,9 @@ The modules in the order data meets them:
 `card`          the model card
 `manifest`      the contract with the Rust crate
 `pipeline`      the whole chain, and `cli` its command line
+
+For spectra of two arms, of medium resolution:
+
+`mrs_prepare`   their recipe, one spectrum at a time: the reference
+`mrs_golden`    what each of its steps gives, for other implementations
 """
