@@ -47,8 +47,10 @@ if [ -n "$large" ]; then
 fi
 "$python" ops/bench/measure.py --starmill "$(release_binary)" --data "out/bench/$count" \
   --repetitions "$repetitions" --out out/bench/results.json ${large:+--large "$large"}
-# The table is what the test prints between its own lines.
+# A table is what a test prints between its own lines.
 cargo test --release --locked --quiet --test reader_speed -- --ignored --nocapture |
   grep '^|' >out/bench/readers.md
+cargo test --release --locked --quiet --test mrs_recipe -- --ignored --nocapture |
+  grep '^|' >out/bench/prepare.md
 "$python" ops/bench/report.py out/bench/results.json --readers out/bench/readers.md \
-  --out "${report:-out/bench/report.md}"
+  --prepare out/bench/prepare.md --out "${report:-out/bench/report.md}"

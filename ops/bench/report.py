@@ -176,7 +176,7 @@ def busy_lines(results: dict) -> list[str]:
     return lines
 
 
-def page(results: dict, readers: Sequence[str] = ()) -> str:
+def page(results: dict, readers: Sequence[str] = (), prepare: Sequence[str] = ()) -> str:
     """Return the page."""
     request, written = results["data"]["request"], results["data"]["written"]
     run = results["repetitions"][-1]["run"]
@@ -244,6 +244,18 @@ def page(results: dict, readers: Sequence[str] = ()) -> str:
             "",
             *readers,
         ]
+    if prepare:
+        lines += [
+            "",
+            "## The recipe for medium resolution beside plain Python",
+            "",
+            "`cargo test --release --test mrs_recipe -- --ignored --nocapture`: the same synthetic"
+            " spectra of two arms in turn, from memory, every step from the rest frame to the"
+            " scaled 7,200 values, medians of seven rounds, ratios within a round. The Python is"
+            " the reference that `tests/mrs_recipe` holds each step to.",
+            "",
+            *prepare,
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -253,6 +265,7 @@ def main() -> int:
     parser.add_argument("results", type=Path, help="JSON file of measure.py, or of latency.py")
     parser.add_argument("--out", type=Path, required=True, help="Markdown file to write")
     parser.add_argument("--readers", type=Path, help="table that the test reader_speed prints")
+    parser.add_argument("--prepare", type=Path, help="table that the test mrs_recipe prints")
     parser.add_argument(
         "--latency", action="store_true", help="the results are of latency.py: write its section"
     )
@@ -264,7 +277,8 @@ def main() -> int:
         text = f"{without_latency(old)}\n\n{section}".lstrip()
     else:
         readers = options.readers.read_text().splitlines() if options.readers else []
-        wanted, section = goals(results), page(results, readers)
+        prepare = options.prepare.read_text().splitlines() if options.prepare else []
+        wanted, section = goals(results), page(results, readers, prepare)
         _, title, kept = old.partition(LATENCY)
         text = f"{section}\n{title}{kept}" if title else section
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -71,6 +71,12 @@ def test_the_page_holds_machine_data_and_rates() -> None:
         assert text in page
 
 
+def test_tables_of_other_measurements_are_added() -> None:
+    page = report.page(results(run_per_s=9000.0), ["| readers |"], ["| recipe |"])
+    assert "| readers |" in page and "| recipe |" in page
+    assert "plain Python" not in report.page(results(run_per_s=9000.0))
+
+
 def test_numbers_have_three_digits() -> None:
     cases = {0.71234: "0.712", 22.53: "22.5", 123.4: "123", 727_777.0: "728,000", 1.0: "1"}
     assert {value: report.number(value) for value in cases} == cases
