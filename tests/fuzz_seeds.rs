@@ -72,9 +72,22 @@ fn write_the_seeds() {
     }
     write("names", "list", b"a.fits\nb[1].fits\r\n\n%c.fits\n../d e.fits\n");
     let manifest = support::root().join("onnx/models/fcresnet/manifest.toml");
-    write("settings", "manifest", &[b"m", fs::read(manifest).unwrap().as_slice()].concat());
+    let manifest = fs::read_to_string(manifest).unwrap();
+    write("settings", "manifest", format!("m{manifest}").as_bytes());
+    let two_arms = fs::read_to_string(support::root().join("tests/mrs_recipe/recipe.toml"));
+    let two_arms = with_recipe(&manifest, &two_arms.unwrap());
+    write("settings", "two-armed-manifest", format!("m{two_arms}").as_bytes());
     let config = b"c[input]\nmax_file_bytes = 1_000\n[infer]\nbatch = 32\nmax_delay = 0.5\n";
     write("settings", "config", config);
+}
+
+/// A manifest with another recipe, and as many pixels as that gives.
+fn with_recipe(manifest: &str, recipe: &str) -> String {
+    let (before, rest) = manifest.split_once("[[recipe]]").unwrap();
+    let (_, behind) = rest.split_once("[[label]]").unwrap();
+    // Without scale, whose file no fuzzer makes.
+    let (recipe, _) = recipe.split_once("[[recipe]]\nstep = \"scale\"").unwrap();
+    format!("{before}{recipe}[[label]]{behind}").replace("pixels = 143", "pixels = 600")
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) {

@@ -10,6 +10,8 @@ use crate::reject::{Code, Reject};
 const MAX_ORDER: usize = 5;
 /// Its coefficients.
 const TERMS: usize = MAX_ORDER + 1;
+/// The most fits that a recipe may ask for.
+const MOST_FITS: usize = 1000;
 /// Scatter round the polynomial, in standard deviations of the flux, that is rounding alone: what a
 /// polynomial explains wholly has no outliers.
 const DIGITS: f64 = 1e-6;
@@ -58,8 +60,14 @@ impl Continuum {
         if window.pixels() <= 2 * TERMS {
             return Err(format!("a window has {} pixels, too few to fit", window.pixels()));
         }
-        if !(self.lower > 0.0 && self.upper > 0.0 && self.max_iterations > 0) {
-            return Err("lower, upper and max_iterations must be above 0".into());
+        if !(self.lower > 0.0 && self.upper > 0.0) {
+            return Err("lower and upper must be above 0".into());
+        }
+        if !(1..=MOST_FITS).contains(&self.max_iterations) {
+            return Err(format!(
+                "max_iterations is {}, it must be 1 to {MOST_FITS}",
+                self.max_iterations
+            ));
         }
         Ok(Basis::new(window, self.order))
     }
@@ -316,7 +324,8 @@ mod tests {
         check(Continuum { order: 6, ..PUBLISHED }, "1 to 5");
         check(Continuum { lower: 0.0, ..PUBLISHED }, "above 0");
         check(Continuum { upper: f64::NAN, ..PUBLISHED }, "above 0");
-        check(Continuum { max_iterations: 0, ..PUBLISHED }, "above 0");
+        check(Continuum { max_iterations: 0, ..PUBLISHED }, "max_iterations is 0");
+        check(Continuum { max_iterations: usize::MAX, ..PUBLISHED }, "1 to 1000");
         assert!(PUBLISHED.basis(&window(4969.0)).unwrap_err().contains("too few"));
     }
 

@@ -13,6 +13,10 @@ use crate::spectrum::Spectrum;
 /// pixels of LAMOST's medium resolution are 1.2 to 1.6 steps apart, its arms 9,000.
 const WIDEST_GAP: f64 = 10.0;
 
+/// The smallest step of a window, in its wavelength: a hundredth of what the best spectrographs
+/// resolve, and far above the digits of a wavelength.
+const FINEST: f64 = 1e-8;
+
 /// The step as a manifest writes it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,6 +77,9 @@ impl Window {
                 "[{first}, {end}, {step}] is no window; write first > 0, and an end that is 2 to \
                  {MAX_BINS} whole steps above it"
             ));
+        }
+        if step < FINEST * end {
+            return Err(format!("a step of {step} A at {end} A is finer than digits; widen it"));
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
         let pixels = steps.round() as usize;
@@ -276,6 +283,7 @@ mod tests {
         check(&[[5000.0, 5001.0, 1.0]], "2 to");
         check(&[[5000.0, 5001.0, 1e-9]], "no window");
         check(&[[f64::NAN, 5001.0, 0.1]], "no window");
+        check(&[[1e15, 1e15 + 1.0, 0.125]], "finer than digits");
         check(&[[5000.0, 5010.0, 1.0], [5005.0, 5020.0, 1.0]], "overlap");
         check(&[[6000.0, 6010.0, 1.0], [5000.0, 5010.0, 1.0]], "not in order");
         check(&[[1.0, 60_001.0, 1.0], [70_000.0, 120_000.0, 1.0]], "more than");

@@ -224,41 +224,7 @@ mod tests {
     use super::*;
     use crate::spectrum::{Arrays, Meta};
 
-    const TWO_ARMS: &str = r#"
-        [[recipe]]
-        step = "snr"
-        min = 10.0
-        below = "reject"
-        [[recipe]]
-        step = "rest_frame"
-        frame = "rv"
-        missing = "reject"
-        [[recipe]]
-        step = "bad_pixels"
-        pixels = "ormask"
-        max_bad = 20
-        max_run = 5
-        fill = "none"
-        [[recipe]]
-        step = "resample"
-        windows = [[5160.0, 5190.0, 0.1], [6550.0, 6580.0, 0.1]]
-        [[recipe]]
-        step = "despike"
-        lower = 3.0
-        upper = 4.0
-        [[recipe]]
-        step = "continuum"
-        order = 5
-        lower = 3.0
-        upper = 4.0
-        max_iterations = 100
-        [[recipe]]
-        step = "clip"
-        low = -0.5
-        high = 2.5
-        [[recipe]]
-        step = "scale"
-    "#;
+    const TWO_ARMS: &str = include_str!("../../tests/mrs_recipe/recipe.toml");
 
     fn parse(text: &str, scale: Option<&[u8]>) -> Result<Recipe, RecipeError> {
         let table: toml::Table = text.parse().unwrap();
@@ -306,11 +272,10 @@ mod tests {
         check("5190.0, 0.1", "5190.0, 0.7", "recipe step 4: [5160");
         check("order = 5", "order = 9", "recipe step 6: order is 9");
         check("5190.0, 0.1", "5180.0, 0.1", "500 means");
-        let step =
-            "[[recipe]]\n        step = \"despike\"\n        lower = 3.0\n        upper = 4.0";
+        let step = "[[recipe]]\nstep = \"despike\"\nlower = 3.0\nupper = 4.0";
         check(step, "[[recipe]]\nstep = \"zscore\"", "resample, zscore, continuum");
         check(
-            "[[recipe]]\n        step = \"resample\"",
+            "[[recipe]]\nstep = \"resample\"",
             &format!("{step}\n[[recipe]]\nstep = \"resample\""),
             "bad_pixels, despike, resample",
         );
