@@ -5,7 +5,6 @@ byte. The pipe needs neither a port nor a client of WebSockets.
 """
 
 import base64
-import fcntl
 import json
 import os
 import select
@@ -50,22 +49,18 @@ class Browser:
 
     def __init__(self, program: str) -> None:
         self.profile = tempfile.TemporaryDirectory(prefix="starmill-browser-")
-        its_input, self.output = os.pipe()
-        self.input, its_output = os.pipe()
-        # The browser reads from 3 and writes to 4; numbers above leave room to move them there.
-        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (its_input, its_output)]
         # It opens pages of this program alone, and its sandbox does not start as root.
         command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
         command += ["--remote-debugging-pipe", f"--user-data-dir={self.profile.name}"]
+        # The browser reads commands from 3 and writes answers to 4.
+        moved = 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null'
         self.process = subprocess.Popen(
-            ["bash", "-c", f'exec "$@" 3<&{ends[0]} 4>&{ends[1]}', "browser", *command],
-            pass_fds=ends,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            ["sh", "-c", moved, "browser", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        for end in (its_input, its_output, *ends):
-            os.close(end)
+        self.input, self.output = self.process.stdout.fileno(), self.process.stdin.fileno()
         self.number = 0
         self.pending = b""
 
@@ -81,13 +76,13 @@ class Browser:
     ) -> None:
         """End the browser."""
         # It ends when nobody can tell it anything any more.
-        os.close(self.output)
+        self.process.stdin.close()
         try:
             self.process.wait(timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        os.close(self.input)
+        self.process.stdout.close()
         self.profile.cleanup()
 
     def call(self, method: str, session: str | None = None, **parameters: object) -> dict:

@@ -3,14 +3,17 @@
 //! Needs `chromium-headless-shell` or another Chromium; without one it says so. The pictures lie in
 //! `STARMILL_PICTURES`, if that names a folder, to be looked at.
 
+mod browser;
+mod contrast;
 mod feed;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use browser::Browser;
 use starmill::http::{self, HttpSettings};
 
 /// A name that a page made of markup would run.
@@ -114,4 +117,36 @@ fn the_page_shows_the_night_and_runs_nothing_that_a_file_is_named() {
         }
     }
     server.stop();
+}
+
+#[test]
+fn the_page_says_that_it_has_lost_the_service_and_goes_on_when_it_is_back() {
+    let Some(program) = browser() else { return };
+    let night = feed::Night::begin("a.fits");
+    let server = http::start(&settings(), Arc::clone(&night.board)).unwrap();
+    let address = server.address().to_string();
+    let mut page = Browser::open(&program, &format!("http://{address}/"));
+    let live = "document.getElementById('link')?.textContent === 'live'";
+    let rows = "Number(document.title.split(' ')[0])";
+    page.wait_until(live);
+    page.wait_until(&format!("{rows} > 0"));
+    let before = page.evaluate(rows).as_u64().unwrap();
+    assert_eq!(page.evaluate("document.getElementById('lost').hidden"), true);
+
+    server.stop();
+    page.wait_until("!document.getElementById('lost').hidden");
+    let said = page.evaluate("document.getElementById('lost').innerText");
+    let said = said.as_str().unwrap();
+    assert!(said.starts_with("No connection since ") && said.ends_with("trying again."), "{said}");
+    assert_eq!(page.evaluate("document.getElementById('link').textContent"), "no connection");
+    assert_eq!(page.evaluate("document.getElementById('main').className"), "stale");
+    assert_eq!(page.evaluate(rows), before, "what was known is still shown");
+
+    night.more(50, SystemTime::now());
+    let server = http::start(&HttpSettings { address, ..settings() }, Arc::clone(&night.board));
+    page.wait_until(live);
+    page.wait_until("document.getElementById('lost').hidden");
+    page.wait_until(&format!("{rows} > {before}"));
+    assert_eq!(page.evaluate("document.getElementById('main').className"), "");
+    server.unwrap().stop();
 }
