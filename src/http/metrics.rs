@@ -95,6 +95,10 @@ metrics! {
         |status, _| drift(status, |drift| drift.error);
     "starmill_label_drift_pairs", "gauge", ["label"], "Pairs that the median is over",
         |status, _| drift(status, |drift| drift.recent as f64);
+    "starmill_label_drift_active", "gauge", ["label"], "1 while that median is a drift by the settings of the report",
+        active_drifts;
+    "starmill_label_drift_limit", "gauge", ["label"], "What a drift must exceed, in the unit of the label",
+        drift_limits;
 }
 
 fn none(_: &Status, _: &Totals) -> Samples {
@@ -114,6 +118,17 @@ fn build(status: &Status, _: &Totals) -> Samples {
 fn files(_: &Status, totals: &Totals) -> Samples {
     let count = |result: &str, count: u64| (vec![("result", result.to_owned())], count as f64);
     vec![count("done", totals.counts.files), count("skipped", totals.skipped)]
+}
+
+fn active_drifts(status: &Status, _: &Totals) -> Samples {
+    let is_active = |label: &String| f64::from(u8::from(status.drifting.contains(label)));
+    let labels = status.drift.iter().map(|drift| &drift.label);
+    labels.map(|label| (vec![("label", label.clone())], is_active(label))).collect()
+}
+
+fn drift_limits(status: &Status, _: &Totals) -> Samples {
+    let limits = status.drift_limits.iter();
+    limits.map(|(label, limit)| (vec![("label", label.clone())], *limit)).collect()
 }
 
 fn labelled(label: &'static str, counts: &std::collections::BTreeMap<String, u64>) -> Samples {

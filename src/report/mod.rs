@@ -88,6 +88,28 @@ pub struct ReportSettings {
     pub standards: Vec<Standard>,
 }
 
+/// What is a drift of a label: more than its limit and more than so many errors, in enough stars.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DriftRule {
+    sigma: f64,
+    stars: usize,
+    limits: BTreeMap<String, f64>,
+}
+
+impl DriftRule {
+    /// The limit of every label that has one, in the label's unit.
+    pub fn limits(&self) -> &BTreeMap<String, f64> {
+        &self.limits
+    }
+
+    /// Whether a label that has moved so far has drifted. One without a limit never has.
+    pub fn is_drift(&self, label: &str, shift: &Shift) -> bool {
+        let significant = shift.median.abs() > self.sigma * shift.error;
+        let large = self.limits.get(label).is_some_and(|limit| shift.median.abs() > *limit);
+        shift.count >= self.stars && significant && large
+    }
+}
+
 /// A star whose labels are known.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +125,15 @@ pub struct Standard {
 }
 
 impl ReportSettings {
+    /// What counts as a drift, here and on the board of the service.
+    pub fn drift_rule(&self) -> DriftRule {
+        DriftRule {
+            sigma: self.drift_sigma,
+            stars: self.drift_stars,
+            limits: self.drift_limits.clone(),
+        }
+    }
+
     /// Checks what types cannot express.
     ///
     /// # Errors
@@ -181,14 +212,9 @@ impl Drift {
         (label, unit): (&str, &str),
         repeats: Option<Shift>,
         standards: Option<Shift>,
-        settings: &ReportSettings,
+        rule: &DriftRule,
     ) -> Self {
-        let limit = settings.drift_limits.get(label);
-        let is_drift = |shift: &Shift| {
-            let significant = shift.median.abs() > settings.drift_sigma * shift.error;
-            let large = limit.is_some_and(|limit| shift.median.abs() > *limit);
-            shift.count >= settings.drift_stars && significant && large
-        };
+        let is_drift = |shift: &Shift| rule.is_drift(label, shift);
         let alarm = standards.filter(is_drift).or(repeats.filter(is_drift));
         Self { label: label.into(), unit: unit.into(), repeats, standards, alarm }
     }
@@ -297,10 +323,11 @@ pub fn write(folder: &Path, context: &ReportContext) -> Result<Summary, ReportEr
     let runs = Runs::read(&folder)?;
     let comparisons = standards::compare(settings, &tonight.labels, &past);
     let labels = tonight.labels.iter().enumerate();
+    let rule = settings.drift_rule();
     let drifts = labels.map(|(number, label)| {
         let of_standards = standards::drift(&comparisons, number);
         let name = (label.name.as_str(), label.unit.as_str());
-        Drift::new(name, past.repeat_shift(number), of_standards, settings)
+        Drift::new(name, past.repeat_shift(number), of_standards, &rule)
     });
     let observed =
         |standard| past.visits.iter().any(|v| v.night.is_none() && v.standard == standard);

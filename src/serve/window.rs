@@ -27,6 +27,7 @@ pub(super) fn board(config: &Config, folder: &Path) -> Board {
         match_arcsec: config.report.match_arcsec,
         folder: folder.to_owned(),
         labels: Vec::new(),
+        drift: config.report.drift_rule(),
     });
     board.remember(SystemTime::now());
     board

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use starmill::config::Config;
 use starmill::input::Digest;
 use starmill::outcome::{Estimate, Identity, Origin, Outcome, SourceFile};
 use starmill::quality::Quality;
@@ -131,7 +132,6 @@ impl Night {
     }
 
     /// Commits so many more outcomes at once.
-    #[allow(dead_code, reason = "the page does without")]
     pub fn more(&self, outcomes: u64, at: SystemTime) {
         let mut sky = Chance(outcomes);
         let stars = (0..outcomes).map(|star| outcome(&mut sky, star, at, 0.0));
@@ -164,6 +164,7 @@ fn about() -> About {
         match_arcsec: 1.0,
         folder: std::env::temp_dir(),
         labels: labels.map(|(name, unit)| Label { name: name.into(), unit: unit.into() }).into(),
+        drift: Config::load(None).expect("the default configuration").report.drift_rule(),
     }
 }
 

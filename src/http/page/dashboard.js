@@ -128,17 +128,12 @@ function tables(status) {
       withReason(one.name, one.report ?? one.folder), one.phase,
       number(one.files), number(one.rows), number(one.rejects),
     ]), "none yet");
-  const says = ({ median, error, recent }) => {
-    if (recent < 20) return ["", "too few to say"];
-    const errors = Math.abs(median) / error;
-    if (!(errors >= 3)) return ["", "steady"];
-    if (errors < 5) return ["moved", "perhaps moved: watch it"];
-    return ["bad", "has moved: look at the spectrograph"];
-  };
+  const says = ({ label }) =>
+    status.drifting.includes(label) ? ["has drifted: look at the spectrograph", "bad"] : ["no drift", ""];
   const digits = (unit) => unit === "K" ? 0 : 3;
   fill("drift", [["label"], ["pairs", true], ["median", true], ["± error", true], ["scatter", true], ["unit"]],
     status.drift.filter((drift) => drift.recent).map((drift) => [
-      withReason(drift.label, ...says(drift).reverse()), number(drift.recent),
+      withReason(drift.label, ...says(drift)), number(drift.recent),
       drift.median.toFixed(digits(drift.unit)), drift.error.toFixed(digits(drift.unit)),
       drift.scatter.toFixed(digits(drift.unit)), drift.unit,
     ]), "no star of an earlier night has come again");

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::status::Label;
 use crate::config::Config;
+use crate::report::DriftRule;
 use crate::setup::Ready;
 
 /// What runs, since when and where.
@@ -26,6 +27,8 @@ pub struct About {
     pub folder: PathBuf,
     /// Labels and derived labels of the model, in the order of an estimate's values.
     pub labels: Vec<Label>,
+    /// What counts as a drift of a label.
+    pub drift: DriftRule,
 }
 
 impl About {
@@ -45,6 +48,7 @@ impl About {
             match_arcsec: config.report.match_arcsec,
             folder,
             labels: labels.chain(derived).map(label).collect(),
+            drift: config.report.drift_rule(),
         }
     }
 }

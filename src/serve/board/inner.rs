@@ -290,11 +290,14 @@ impl Inner {
         self.turn(now);
         self.timeline.advance(seconds(now));
         let Activity { stages, queues, waits, bottleneck } = self.activity(now);
-        let About { version, model, provider, started, longitude, folder, labels, .. } =
+        let About { version, model, provider, started, longitude, folder, labels, drift: rule, .. } =
             &self.about;
         let (outcomes, over) = self.timeline.recent(seconds(now), 60);
         let mut last_rejects = self.rejects(0, LAST_REJECTS);
         last_rejects.reverse();
+        let drift = self.repeats.drift(labels);
+        let drifting = drift.iter().filter(|drift| rule.is_drift(&drift.label, &drift.shift()));
+        let drifting = drifting.map(|drift| drift.label.clone()).collect();
         Status {
             time: seconds(now),
             ready: self.ready,
@@ -320,7 +323,9 @@ impl Inner {
             flags: self.tonight.by_flag(),
             last_rejects,
             faults: self.known().1,
-            drift: self.repeats.drift(labels),
+            drift,
+            drifting,
+            drift_limits: rule.limits().clone(),
             inboxes: self.inboxes.clone(),
             nights: self.nights.iter().cloned().collect(),
             disk: self.disk,

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::report::Shift;
+
 /// The state of the service at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
@@ -61,6 +63,10 @@ pub struct Status {
     pub faults: BTreeMap<String, u64>,
     /// Stars that were seen in an earlier night too: new value less the old one.
     pub drift: Vec<Drift>,
+    /// Labels whose difference is a drift by `report.drift_sigma`, `drift_stars` and `drift_limits`.
+    pub drifting: Vec<String>,
+    /// `report.drift_limits`, in the units of the labels.
+    pub drift_limits: BTreeMap<String, f64>,
     /// The inboxes as the watch sees them.
     pub inboxes: Vec<Inbox>,
     /// The latest nights, newest first.
@@ -169,6 +175,14 @@ pub struct Drift {
     pub scatter: f64,
     /// Standard error of the median: 1.2533 times the scatter, divided by the root of `recent`.
     pub error: f64,
+}
+
+impl Drift {
+    /// The difference without its label.
+    pub(super) fn shift(&self) -> Shift {
+        let Self { recent, median, scatter, error, .. } = *self;
+        Shift { count: recent, median, scatter, error }
+    }
 }
 
 /// An inbox.

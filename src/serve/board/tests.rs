@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
+use crate::config::Config;
 use crate::input::Digest;
 use crate::night::Night;
 use crate::outcome::{Estimate, Identity, Origin, SourceFile};
@@ -23,6 +24,7 @@ fn about() -> About {
         match_arcsec: 1.0,
         folder: std::env::temp_dir(),
         labels: vec![label("teff", "K"), label("logg", "dex")],
+        drift: Config::load(None).unwrap().report.drift_rule(),
     }
 }
 
@@ -241,6 +243,28 @@ fn another_model_forgets_the_stars_that_are_recalled_and_keeps_the_counts() {
     let status = board.status_at(now);
     assert_eq!((status.tonight.rows, status.drift[0].repeats), (2, 0));
     assert_eq!((board.stars(0, 9).len(), board.rejects(0, 9).len()), (0, 1));
+}
+
+#[test]
+fn a_label_drifts_by_the_rule_of_the_report() {
+    // The default limit is 50 K; fewer than five stars never say anything.
+    let cases = [(51.0, 40, true), (-51.0, 40, true), (49.0, 40, false), (51.0, 4, false)];
+    for (kelvin, stars, drifts) in cases {
+        let board = Board::new(about());
+        let tonight = SystemTime::now();
+        let before = tonight - Duration::from_hours(24);
+        board.committed(&outcomes(0..stars, before), before);
+        let mut moved = outcomes(0..stars, tonight);
+        for estimate in moved.iter_mut().filter_map(|star| star.content.as_mut().ok()) {
+            estimate.values[0] += kelvin;
+        }
+        board.committed(&moved, tonight);
+        let status = board.status_at(tonight);
+        assert_eq!(status.drift[0].median, f64::from(kelvin));
+        let expected: &[&str] = if drifts { &["teff"] } else { &[] };
+        assert_eq!(status.drifting, expected, "{kelvin} K of {stars} stars");
+        assert_eq!(status.drift_limits["teff"], 50.0);
+    }
 }
 
 /// The writer commits some thousand spectra a second and must not wait for the board.
