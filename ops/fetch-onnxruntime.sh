@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the ONNX Runtime library under .starmill/ of this repository, from the PyPI wheel.
+# Installs the ONNX Runtime library with its licence texts under .starmill/ of this repository, from
+# the PyPI wheel.
 #
 #   ops/fetch-onnxruntime.sh          the CPU library, into .starmill/onnxruntime (24 MB to download)
 #   ops/fetch-onnxruntime.sh --gpu    the GPU libraries, into .starmill/onnxruntime-gpu (256 MB)
@@ -39,8 +40,8 @@ esac
 
 library=libonnxruntime.so.$version
 
-# The list of hashes is written last, beside the libraries it names, so it also marks a whole install.
-if [[ -f $target/$library && -f $target/SHA256SUMS ]] &&
+# The list of hashes is written last, beside the files it names, so it also marks a whole install.
+if [[ -f $target/$library && -f $target/ThirdPartyNotices.txt && -f $target/SHA256SUMS ]] &&
     (cd "$target" && sha256sum --check --quiet --strict SHA256SUMS) &&
     grep -q "$wheel_sha256" "$target/WHEEL_SHA256"; then
     say "$target holds $package $version already"
@@ -69,17 +70,20 @@ work, lib = map(Path, sys.argv[1:])
 with zipfile.ZipFile(wheel) as archive:
     for name in archive.namelist():
         path = Path(name)
-        if path.match("onnxruntime/capi/libonnxruntime*.so*"):
+        wanted = ("capi/libonnxruntime*.so*", "LICENSE", "ThirdPartyNotices.txt")
+        if any(path.match(f"onnxruntime/{pattern}") for pattern in wanted):
             (lib / path.name).write_bytes(archive.read(name))
 PYTHON
 
-[[ -f $work/lib/$library ]] || fail "$library is not in the wheel"
+for file in "$library" LICENSE ThirdPartyNotices.txt; do
+    [[ -f $work/lib/$file ]] || fail "$file is not in the wheel"
+done
 if [[ $package == onnxruntime ]]; then
     echo "$ONNXRUNTIME_LIBRARY_SHA256  $work/lib/$library" | sha256sum --check --quiet --strict ||
         fail "$library has another hash than ops/pins.sh says"
 fi
 echo "$wheel_sha256" >"$work/lib/WHEEL_SHA256"
-(cd "$work/lib" && sha256sum libonnxruntime* >SHA256SUMS)
+(cd "$work/lib" && sha256sum libonnxruntime* LICENSE ThirdPartyNotices.txt >SHA256SUMS)
 
 rm -rf "$target"
 mv "$work/lib" "$target"

@@ -24,7 +24,8 @@ fi
 out=$1
 
 command -v cargo-deb >/dev/null || die "cargo-deb is missing: cargo install cargo-deb --locked"
-compgen -G "$state/onnxruntime/libonnxruntime.so.*" >/dev/null || ops/fetch-onnxruntime.sh
+# With the licence texts, which an installation of an older version lacks.
+[ -f "$state/onnxruntime/ThirdPartyNotices.txt" ] || ops/fetch-onnxruntime.sh
 [ -n "$built" ] || cargo build --locked --release
 
 # cargo-deb looks for what Cargo.toml calls target/release in the folder of the profile.

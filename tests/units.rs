@@ -124,6 +124,20 @@ fn the_package_runs_from_where_it_is_unpacked() {
     ] {
         assert!(root.join(file).is_file(), "{file}");
     }
+    let copyright = |path: &str| {
+        let text = std::fs::read_to_string(root.join("usr/share/doc/starmill").join(path));
+        text.unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    let licence = copyright("onnxruntime/LICENSE");
+    assert!(licence.contains("Copyright (c) Microsoft Corporation"), "{licence}");
+    assert!(copyright("onnxruntime/ThirdPartyNotices.txt").contains("THIRD PARTY SOFTWARE"));
+    // Debian's file gives the same grant, word for word.
+    let words = |text: &str| -> Vec<String> {
+        text.split_whitespace().filter(|word| *word != ".").map(str::to_owned).collect()
+    };
+    let (all, grant) = (words(&copyright("copyright")), words(&licence));
+    let grant = &grant[grant.iter().position(|word| word == "Permission").unwrap()..];
+    assert!(all.windows(grant.len()).any(|part| part == grant), "{all:?}");
     let page = root.join("usr/share/man/man1/starmill-serve.1");
     assert!(page.is_file() || page.with_extension("1.gz").is_file());
     // As the unit starts it, with nothing of the repository at hand.
