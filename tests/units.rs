@@ -87,6 +87,19 @@ fn the_memory_of_the_unit_is_enough_for_the_defaults() {
     assert!(bound.total() <= limit, "{bound:?} above {limit}");
 }
 
+#[test]
+fn a_bad_configuration_is_reported_and_not_tried_again() {
+    let unit = std::fs::read_to_string(support::root().join(UNIT)).unwrap();
+    assert!(unit.contains("\nRestartPreventExitStatus=78\n"));
+    // systemd restarts a unit whose ExecStartPre fails, whatever its code, unless it is to be ignored.
+    assert!(unit.contains("\nExecStartPre=-/usr/bin/starmill check\n"));
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("starmill.toml");
+    std::fs::write(&config, "nonsense = 1\n").unwrap();
+    let mut serve = support::starmill(&["serve", "--config"]);
+    assert_eq!(serve.arg(config).output().unwrap().status.code(), Some(78));
+}
+
 /// The package, made from the program under test.
 fn package(folder: &Path) -> Option<PathBuf> {
     let programs = ["cargo-deb", "dpkg-deb"];
