@@ -21,6 +21,11 @@ impl Source for Arrivals {
     type Out = FileTask;
 
     fn next(&mut self, patience: Duration) -> Result<Next<FileTask>, BoxError> {
+        if self.watch.has_failed() {
+            return Err("the thread of an inbox died, so that its files would wait for ever; see the \
+                        log for its panic and report it, the service manager starts the service again"
+                .into());
+        }
         let Some(arrival) = self.watch.next(patience) else {
             return Ok(Next::NotYet);
         };

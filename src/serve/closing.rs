@@ -60,16 +60,22 @@ fn close_all(service: &Service, queue: &Receiver<Job>, busy: &AtomicBool) {
         let volume = job.volume;
         let closed = catch_unwind(AssertUnwindSafe(|| close(service, job)))
             .unwrap_or_else(|_| Err(anyhow::anyhow!("closing panicked, see the log; report this")));
-        match &closed {
-            Ok(true) => {}
-            Ok(false) => tracing::info!(night = %volume, "closing is left to the next start"),
-            Err(error) => tracing::error!(
-                night = %volume,
-                error = format!("{error:#}"),
-                "night could not be closed and is tried again later"
-            ),
+        match closed {
+            Ok(true) => service.nights.closed(volume),
+            Ok(false) => {
+                service.nights.close_again(volume);
+                tracing::info!(night = %volume, "closing is left to the next start");
+            }
+            Err(error) => {
+                let delay = service.nights.close_again(volume);
+                tracing::error!(
+                    night = %volume,
+                    error = format!("{error:#}"),
+                    again_in = delay.as_secs(),
+                    "night could not be closed and is tried again later"
+                );
+            }
         }
-        service.nights.end_closing(volume, matches!(closed, Ok(true)));
         busy.store(false, Relaxed);
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
+use super::ahead::ahead;
 use super::closing::{Closer, Job};
 use super::{Phase, Service, manager, window};
 use crate::config::seconds;
@@ -113,10 +114,9 @@ impl Keeper {
         if self.closer.is_busy() {
             return;
         }
-        let tally = service.counters.tally();
-        let in_flight = tally.files_found - (tally.files_done + tally.files_skipped);
-        let idle = in_flight == 0 && service.waiting() == 0;
-        let due = service.nights.due(&service.config().night, Utc::now(), idle);
+        let inboxes = service.inboxes();
+        let ahead = |night| ahead(&inboxes, &service.on_the_way, night);
+        let due = service.nights.due(&service.config().night, Utc::now(), ahead);
         for (volume, reason) in due {
             // The writer may wait for room on the disk with the rack in its hands.
             let Ok(mut rack) = service.rack.try_lock() else { return };

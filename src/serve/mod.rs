@@ -6,6 +6,7 @@
 //! one night at a time. Which nights are open follows from the folders alone, so that any death of
 //! the process is mended by the next start.
 
+mod ahead;
 mod alarms;
 mod arrivals;
 pub mod board;
@@ -38,8 +39,10 @@ use crate::night::Night;
 use crate::outcome::{Outcome, SourceFile};
 use crate::pipeline::{End, Known, Plan, end_of, supervision};
 use crate::spectrum::Meta;
-use crate::stage::{Counters, NightOf, Persevere, Rack, Witness};
+use crate::stage::{Counters, FileTask, NightOf, Persevere, Rack, Witness};
 use crate::watch::{InboxState, Watch, WatchError};
+pub use ahead::Ahead;
+use ahead::OnTheWay;
 use alarms::Alarms;
 use arrivals::Arrivals;
 use board::Board;
@@ -60,6 +63,7 @@ struct Service {
     interrupt: Interrupt,
     counters: Arc<Counters>,
     nights: Arc<Nights>,
+    on_the_way: Arc<OnTheWay>,
     /// What the service shows.
     board: Arc<Board>,
     rack: Arc<Mutex<Rack>>,
@@ -133,7 +137,7 @@ fn run_flow(service: &Arc<Service>, setting: &Setting) -> anyhow::Result<()> {
         model: &maker.model,
         runtime: maker.runtime,
         known: Known { ledger: None, promote: Arc::new(|_, _| Ok(())) },
-        night_of: Some(night_of(config.night.longitude)),
+        night_of: Some(night_of(config.night.longitude, Arc::clone(&service.on_the_way))),
         commit_age: seconds(config.serve.commit_age),
         rack: &service.rack,
         persevere: &persevere,
@@ -142,6 +146,7 @@ fn run_flow(service: &Arc<Service>, setting: &Setting) -> anyhow::Result<()> {
     let Some(watch) = adopt_patiently(service, setting)? else { return Ok(()) };
     // What an earlier flow took and did not finish.
     watch.give_again();
+    service.on_the_way.clear();
     let (counters, longitude) = (Arc::clone(&service.counters), config.night.longitude);
     let flow = plan.build(Arrivals { watch, counters, longitude });
     service.interrupt.stops(flow.stopper());
@@ -181,14 +186,18 @@ fn adopt_patiently(service: &Service, setting: &Setting) -> Result<Option<Arc<Wa
     }
 }
 
-/// The night that a header names. One that has not begun yet is a mistake of the header.
-fn night_of(longitude: f64) -> NightOf {
-    Arc::new(move |meta: &Meta| {
+/// The night that a header names, else that of the arrival; it is noted as on its way. A night that
+/// has not begun yet is a mistake of the header.
+fn night_of(longitude: f64, on_the_way: Arc<OnTheWay>) -> NightOf {
+    Arc::new(move |task: &FileTask, meta: &Meta| {
         let observed = meta.date_obs.as_deref();
         let night = observed
             .and_then(|text| Night::of_date_obs(text, longitude))
-            .or_else(|| meta.lmjd.and_then(Night::of_lmjd))?;
-        (night <= Night::of(Utc::now(), longitude)).then_some(night)
+            .or_else(|| meta.lmjd.and_then(Night::of_lmjd))
+            .filter(|night| *night <= Night::of(Utc::now(), longitude))
+            .or(task.night)?;
+        on_the_way.note(task.sequence, night);
+        Some(night)
     })
 }
 
@@ -210,6 +219,7 @@ impl Service {
             interrupt: interrupt.clone(),
             counters,
             nights,
+            on_the_way: Arc::default(),
             board,
             rack: Arc::new(Mutex::new(closed)),
             reload: Reload::default(),
@@ -315,6 +325,7 @@ impl Witness for Service {
 
     fn finished(&self, file: &SourceFile, is_new: bool) {
         self.nights.finished(file.night, is_new);
+        self.on_the_way.done(file.sequence);
         if is_new {
             self.board.finished(file);
         }

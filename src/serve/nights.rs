@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use backon::{BackoffBuilder, ExponentialBackoff};
 use chrono::{DateTime, Utc};
 
+use super::ahead::Ahead;
 use super::board::{Counts, NightPhase, NightSummary};
 use super::maker::Maker;
 use super::volume::{Stage, Volume, volumes};
+use crate::backoff::endless_delays;
 use crate::catalogue::{CatalogueError, Store, StoreError, ledger_in};
 use crate::config::{Config, NightRule, seconds};
 use crate::diary::Diary;
@@ -19,13 +22,15 @@ use crate::outcome::Outcome;
 use crate::pipeline::Sealed;
 use crate::stage::{Opened, Tally};
 
-/// What a closing that failed waits before the next try.
-const RETRY: Duration = Duration::from_mins(10);
+/// What a closing that failed waits before the next try, each time twice as long up to the longest:
+/// most of what stops it passes soon, and a person who mends the rest need not wait for an hour.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+const LONGEST_RETRY: Duration = Duration::from_mins(10);
 
 /// Why a night closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// It has ended, nothing waits and nothing came for a while.
+    /// It has ended, nothing of it is expected and nothing of it came for a while.
     Quiet,
     /// It has ended long ago.
     Deadline,
@@ -50,6 +55,8 @@ struct Open {
     sealed: bool,
     closing: bool,
     not_before: Option<Instant>,
+    /// What is waited after each closing that fails; `None` until one does.
+    retries: Option<ExponentialBackoff>,
     /// What this process did to it.
     tally: Tally,
     /// What former processes did, once it was read back.
@@ -59,16 +66,9 @@ struct Open {
 
 impl Open {
     fn new(opened: DateTime<Utc>, sealed: bool) -> Self {
-        Self {
-            opened,
-            touched: Instant::now(),
-            sealed,
-            closing: false,
-            not_before: None,
-            tally: Tally::default(),
-            before: Counts::default(),
-            diary: None,
-        }
+        let (tally, touched, before) = (Tally::default(), Instant::now(), Counts::default());
+        let (closing, not_before, retries, diary) = (false, None, None, None);
+        Self { opened, touched, sealed, closing, not_before, retries, tally, before, diary }
     }
 }
 
@@ -189,12 +189,12 @@ impl Nights {
         }
     }
 
-    /// The nights that are to close now. `idle` says that no file waits or is on its way.
+    /// The nights that are to close now; `ahead` says what is still to come of each.
     pub(crate) fn due(
         &self,
         rule: &NightRule,
         now: DateTime<Utc>,
-        idle: bool,
+        ahead: impl Fn(Night) -> Ahead,
     ) -> Vec<(Volume, Reason)> {
         let nights = self.lock();
         let superseded = |volume: &Volume| is_superseded(&nights, *volume);
@@ -210,11 +210,16 @@ impl Nights {
             if late.is_some_and(|late| late >= seconds(rule.deadline)) {
                 return Some(Reason::Deadline);
             }
+            let ahead = ahead(volume.night);
             let quiet = open.touched.elapsed() >= seconds(rule.quiet);
+            // All of a marked night may be there and still wait in a catch-up.
+            let may_close = ahead == Ahead::Nothing || quiet;
             match () {
-                () if !idle => None,
+                () if ahead == Ahead::Expected => None,
                 () if now >= ends && quiet => Some(Reason::Quiet),
-                () if volume.number == 0 && marked(rule, volume.night) => Some(Reason::Marker),
+                () if volume.number == 0 && may_close && marked(rule, volume.night) => {
+                    Some(Reason::Marker)
+                }
                 () => None,
             }
         };
@@ -244,15 +249,20 @@ impl Nights {
         }
     }
 
-    /// The closing is finished, or failed and is tried again later.
-    pub(crate) fn end_closing(&self, volume: Volume, closed: bool) {
+    /// The closing is finished.
+    pub(crate) fn closed(&self, volume: Volume) {
+        self.lock().remove(&volume);
+    }
+
+    /// The closing did not come to its end; says after how long it is due again.
+    pub(crate) fn close_again(&self, volume: Volume) -> Duration {
         let mut nights = self.lock();
-        if closed {
-            nights.remove(&volume);
-        } else if let Some(open) = nights.get_mut(&volume) {
-            open.closing = false;
-            open.not_before = Some(Instant::now() + RETRY);
-        }
+        let Some(open) = nights.get_mut(&volume) else { return FIRST_RETRY };
+        let retries = || endless_delays(FIRST_RETRY, LONGEST_RETRY).build();
+        let delay = open.retries.get_or_insert_with(retries).next().unwrap_or(LONGEST_RETRY);
+        open.closing = false;
+        open.not_before = Some(Instant::now() + delay);
+        delay
     }
 
     /// How it stands with the nights that are not closed.
@@ -345,35 +355,49 @@ mod tests {
         let now = Utc::now();
         let mut rule = Config::load(None).unwrap().night;
         rule.longitude = 0.0;
-        let due = |rule: &NightRule, now, idle| -> Vec<(String, Reason)> {
-            let due = nights.due(rule, now, idle).into_iter();
+        let due = |rule: &NightRule, now, ahead| -> Vec<(String, Reason)> {
+            let due = nights.due(rule, now, |_| ahead).into_iter();
             due.map(|(volume, reason)| (volume.to_string(), reason)).collect()
         };
+        use Ahead::{Expected, Nothing, Others};
         let named = |name: &str, reason| (name.to_owned(), reason);
         let unfinished =
             [named("2017-11-10", Reason::Unfinished), named("2017-11-11", Reason::Unfinished)];
-        assert_eq!(due(&rule, now, true), unfinished, "nothing was quiet for so long");
+        assert_eq!(due(&rule, now, Nothing), unfinished, "nothing was quiet for so long");
         rule.quiet = 1e-9;
-        assert_eq!(due(&rule, now, false), unfinished, "something waits");
-        assert_eq!(due(&rule, now, true)[2..], [named("2017-11-11+1", Reason::Quiet)]);
+        assert_eq!(due(&rule, now, Expected), unfinished, "something waits");
+        for ahead in [Nothing, Others] {
+            assert_eq!(due(&rule, now, ahead)[2..], [named("2017-11-11+1", Reason::Quiet)]);
+        }
         // A supplement has as long as a night, from when it was made; a night, from its end.
         let later = now + seconds(rule.deadline);
-        assert_eq!(due(&rule, later, false)[2..], [named("2017-11-11+1", Reason::Deadline)]);
+        assert_eq!(due(&rule, later, Expected)[2..], [named("2017-11-11+1", Reason::Deadline)]);
         let tomorrow = later + seconds(86_400.0);
-        assert_eq!(due(&rule, tomorrow, false)[3..], [named(&tonight, Reason::Deadline)]);
+        assert_eq!(due(&rule, tomorrow, Expected)[3..], [named(&tonight, Reason::Deadline)]);
         // Its marker closes a night before its end, once nothing waits.
         let marker = folder.path().join("all-{night}");
         marker.to_str().unwrap().clone_into(&mut rule.complete_marker);
         std::fs::write(folder.path().join(format!("all-{tonight}")), "").unwrap();
-        assert_eq!(due(&rule, now, true)[3..], [named(&tonight, Reason::Marker)]);
-        assert_eq!(due(&rule, now, false).len(), 2);
-        // What closes is not due again; what failed is tried later.
-        for (volume, _) in nights.due(&rule, now, true) {
+        assert_eq!(due(&rule, now, Nothing)[3..], [named(&tonight, Reason::Marker)]);
+        assert_eq!(due(&rule, now, Expected).len(), 2);
+        // If a catch-up may hold more of it, only once that has been quiet.
+        assert_eq!(due(&rule, now, Others)[3..], [named(&tonight, Reason::Marker)]);
+        let loud = NightRule { quiet: 1000.0, ..rule.clone() };
+        assert_eq!(due(&loud, now, Others), unfinished);
+        assert_eq!(due(&loud, now, Nothing)[2..], [named(&tonight, Reason::Marker)]);
+        // What closes is not due again; what failed is tried later, and later each time.
+        for (volume, _) in nights.due(&rule, now, |_| Nothing) {
             nights.begin_closing(volume);
-            assert!(nights.due(&rule, now, true).iter().all(|(other, _)| *other != volume));
-            nights.end_closing(volume, volume.number == 0);
+            assert!(nights.due(&rule, now, |_| Nothing).iter().all(|(other, _)| *other != volume));
+            if volume.number == 0 {
+                nights.closed(volume);
+            } else {
+                let delays: Vec<u64> =
+                    (0..11).map(|_| nights.close_again(volume).as_secs()).collect();
+                assert_eq!(delays, [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
+            }
         }
-        assert_eq!(due(&rule, now, true), []);
+        assert_eq!(due(&rule, now, Nothing), []);
         assert_eq!(nights.names(), ["2017-11-11+1"]);
     }
 }

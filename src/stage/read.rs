@@ -38,8 +38,8 @@ pub struct Read {
 /// Makes an earlier content of a path count again; see [`crate::catalogue::Store::promote`].
 pub type Promote = Arc<dyn Fn(Digest, &str) -> Result<(), StoreError> + Send + Sync>;
 
-/// The night to which an observation belongs, if its header tells.
-pub type NightOf = Arc<dyn Fn(&Meta) -> Option<Night> + Send + Sync>;
+/// The night to which a file with this observation belongs, if its header tells.
+pub type NightOf = Arc<dyn Fn(&FileTask, &Meta) -> Option<Night> + Send + Sync>;
 
 /// What earlier runs did. `None` while the ledger is empty: a first run need not ask it for every
 /// file.
@@ -100,7 +100,7 @@ impl Read {
                 let night_of = self.night_of.as_deref();
                 let first = night_of.and_then(|_| table.first_readable(total));
                 let read = first.as_ref().map(|(_, spectrum)| &spectrum.meta);
-                let night = night_of.zip(read).and_then(|(of, meta)| of(meta)).or(task.night);
+                let night = night_of.zip(read).and_then(|(of, meta)| of(task, meta)).or(task.night);
                 let parts = self.known.parts_left(task, digest, &text, (total, night))?;
                 task.opened.clone_from(&parts);
                 if total == 0 {

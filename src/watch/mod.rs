@@ -101,10 +101,14 @@ pub struct Arrival {
 pub struct InboxState {
     /// Its name.
     pub name: String,
+    /// Its priority.
+    pub priority: Priority,
     /// Complete files that wait to be given.
     pub waiting: usize,
     /// Files that are not known to be complete.
     pub settling: usize,
+    /// Files that were given and are not done.
+    pub given: usize,
     /// How long ago the oldest file that waits arrived.
     pub oldest: Option<Duration>,
 }
@@ -212,8 +216,8 @@ impl Watch {
         self.queue.give_again();
     }
 
-    /// Whether the thread of an inbox has died. Only a fault of the program does that; whoever
-    /// watches begins anew then.
+    /// Whether the thread of an inbox has died. Only a fault of the program does that, and nothing
+    /// of that inbox comes any more: whoever watches begins anew.
     pub fn has_failed(&self) -> bool {
         self.keepers.iter().any(JoinHandle::is_finished)
     }

@@ -185,13 +185,17 @@ impl Queue {
     /// How it stands with each inbox.
     pub fn states(&self) -> Vec<InboxState> {
         let state = self.lock();
-        let of = |desk: &Desk| InboxState {
+        let mut given = vec![0; state.desks.len()];
+        state.given.values().for_each(|file| given[file.inbox] += 1);
+        let of = |(desk, given): (&Desk, usize)| InboxState {
             name: desk.name.clone(),
+            priority: desk.priority,
             waiting: desk.waiting.len(),
             settling: desk.settling,
+            given,
             oldest: desk.waiting.oldest().map(|oldest| oldest.elapsed().unwrap_or_default()),
         };
-        state.desks.iter().map(of).collect()
+        state.desks.iter().zip(given).map(of).collect()
     }
 
     /// Asks every inbox to end.

@@ -40,10 +40,15 @@ impl Place {
         self.path("in")
     }
 
-    /// Writes the configuration anew.
+    /// Writes the configuration anew, with one live inbox.
     pub fn configure(&self, more: &str) {
+        self.configure_inboxes(more, &[("live", "in", "live")]);
+    }
+
+    /// Writes the configuration anew, with inboxes of this name, folder and priority.
+    pub fn configure_inboxes(&self, more: &str, inboxes: &[(&str, &str, &str)]) {
         let quoted = |path: PathBuf| format!("{:?}", path.to_string_lossy());
-        let (folder, inbox) = (quoted(self.path("state")), quoted(self.inbox()));
+        let folder = quoted(self.path("state"));
         let lines = format!(
             "serve.folder = {folder}\nserve.progress_limit = 1.0\nhttp.address = \"\"\n\
              watch.settle = 0.2\nwatch.give_up = 0.5\n\
@@ -53,10 +58,12 @@ impl Place {
         let key = |line: &str| line.split(" = ").next().unwrap_or_default().to_owned();
         let is_new = |line: &&str| !more.lines().any(|other| key(other) == key(line));
         let kept: Vec<&str> = lines.lines().filter(is_new).collect();
-        let text = format!(
-            "{}\n{more}\n[[inbox]]\nname = \"live\"\nfolder = {inbox}\npriority = \"live\"\n",
-            kept.join("\n")
-        );
+        let inbox = |(name, folder, priority): &(&str, &str, &str)| {
+            let folder = quoted(self.path(folder));
+            format!("[[inbox]]\nname = {name:?}\nfolder = {folder}\npriority = {priority:?}\n")
+        };
+        let inboxes: String = inboxes.iter().map(inbox).collect();
+        let text = format!("{}\n{more}\n{inboxes}", kept.join("\n"));
         fs::write(self.path("config.toml"), text).unwrap();
     }
 
@@ -67,9 +74,15 @@ impl Place {
 
     /// Puts a file into the inbox, as a pipeline does: under another name, then renamed.
     pub fn put(&self, name: &str, bytes: &[u8]) {
+        self.put_into("in", name, bytes);
+    }
+
+    /// Puts a file into another folder in the same way.
+    pub fn put_into(&self, folder: &str, name: &str, bytes: &[u8]) {
         let hidden = self.path("coming");
         fs::write(&hidden, bytes).unwrap();
-        fs::rename(hidden, self.inbox().join(name)).unwrap();
+        fs::create_dir_all(self.path(folder)).unwrap();
+        fs::rename(hidden, self.path(folder).join(name)).unwrap();
     }
 
     /// Starts a service; `more` are variables of its environment.
