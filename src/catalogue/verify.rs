@@ -354,17 +354,14 @@ fn rebuilt(folder: &Path, manifest: &Manifest, ledger: &Ledger, rebuild: &Rebuil
 /// The volumes of the night that a supplement was sealed after.
 fn volumes_beside(folder: &Path, names: &[String]) -> Result<Vec<PathBuf>, Problem> {
     let folder = folder.canonicalize().map_err(CatalogueError::io(folder))?;
-    let volumes = names.iter().map(|name| folder.with_file_name(name));
-    volumes
-        .map(|volume| match volume.join(LEDGER).is_file() {
-            true => Ok(volume),
-            false => differs(format!(
-                "it supplements {}, which is not there; put the volumes of the night beside each \
-                 other",
-                volume.display()
-            )),
-        })
-        .collect()
+    let volumes: Vec<PathBuf> = names.iter().map(|name| folder.with_file_name(name)).collect();
+    match volumes.iter().find(|volume| !volume.join(LEDGER).is_file()) {
+        None => Ok(volumes),
+        Some(volume) => differs(format!(
+            "it supplements {}, which is not there; put the volumes of the night beside each other",
+            volume.display()
+        )),
+    }
 }
 
 /// A folder that goes when it is not needed any more.

@@ -335,6 +335,7 @@ mod tests {
     use super::super::volume::CLOSED;
     use super::*;
     use crate::catalogue::MANIFEST;
+    use Ahead::{Expected, Nothing, Others};
 
     #[test]
     fn what_is_due_follows_from_the_folders_the_clock_and_what_waits() {
@@ -359,7 +360,6 @@ mod tests {
             let due = nights.due(rule, now, |_| ahead).into_iter();
             due.map(|(volume, reason)| (volume.to_string(), reason)).collect()
         };
-        use Ahead::{Expected, Nothing, Others};
         let named = |name: &str, reason| (name.to_owned(), reason);
         let unfinished =
             [named("2017-11-10", Reason::Unfinished), named("2017-11-11", Reason::Unfinished)];
