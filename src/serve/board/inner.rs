@@ -290,8 +290,9 @@ impl Inner {
         self.turn(now);
         self.timeline.advance(seconds(now));
         let Activity { stages, queues, waits, bottleneck } = self.activity(now);
-        let About { version, model, provider, started, longitude, folder, labels, drift: rule, .. } =
-            &self.about;
+        let About {
+            version, model, provider, started, longitude, folder, labels, drift: rule, ..
+        } = &self.about;
         let (outcomes, over) = self.timeline.recent(seconds(now), 60);
         let mut last_rejects = self.rejects(0, LAST_REJECTS);
         last_rejects.reverse();

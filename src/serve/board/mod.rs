@@ -43,8 +43,9 @@ pub const NIGHTS: usize = 60;
 pub const INBOXES: usize = 64;
 
 /// What the board takes, at the most: the texts of what is kept, a day of bins, and stars that may be
-/// seen again.
-pub const MOST_BYTES: usize = (STARS + REJECTS) * ROW_BYTES + timeline::BYTES + repeats::BYTES;
+/// seen again. At a start the same is gathered once more, from what former processes committed.
+pub const MOST_BYTES: usize =
+    2 * ((STARS + REJECTS) * ROW_BYTES + timeline::BYTES + repeats::BYTES);
 
 /// What the night looks like now.
 pub struct Board {
