@@ -31,7 +31,7 @@ const BEFORE: u32 = 8;
 fn place() -> Place {
     Place::new(&format!(
         "http.address = \"127.0.0.1:0\"\nnight.longitude = {}\nnight.quiet = 1.0\n\
-         serve.commit_age = 0.05\nwrite.segment_spectra = 4",
+         serve.commit_age = 0.05\nwrite.segment_spectra = 4\nwrite.compact_below = 12",
         *LONGITUDE
     ))
 }
