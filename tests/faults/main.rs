@@ -13,6 +13,7 @@ mod disk;
 
 mod damage;
 mod input;
+mod night;
 mod output;
 mod room;
 #[cfg(feature = "failpoints")]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Nobody waits longer for anything.
@@ -87,19 +87,27 @@ impl Place {
 
     /// Starts a service; `more` are variables of its environment.
     pub fn start(&self, more: &[(&str, &str)]) -> Service {
+        let mut command = self.command();
+        command.envs(more.iter().copied());
+        self.start_as(command)
+    }
+
+    /// The program that serves this place.
+    pub fn command(&self) -> Command {
+        let mut command = super::starmill(&["serve", "--config"]);
+        command.arg(self.path("config.toml"));
+        command
+    }
+
+    /// Starts a service as this command does.
+    pub fn start_as(&self, mut command: Command) -> Service {
         let path = self.path("notify");
         let _ = fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).unwrap();
         let log = self.path("log");
         let file = fs::File::options().create(true).append(true).open(&log).unwrap();
-        let child = super::starmill(&["serve", "--config"])
-            .arg(self.path("config.toml"))
-            .env("NOTIFY_SOCKET", &path)
-            .envs(more.iter().copied())
-            .stdin(Stdio::null())
-            .stderr(file)
-            .spawn()
-            .unwrap();
+        let child =
+            command.env("NOTIFY_SOCKET", &path).stdin(Stdio::null()).stderr(file).spawn().unwrap();
         Service { child, socket, log, said: Vec::new() }
     }
 
@@ -234,15 +242,17 @@ impl Service {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and hears what is said: a full socket holds the service up.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        let mut status = None;
-        wait_until("the end", || {
-            status = self.child.try_wait().unwrap();
-            status.is_some()
-        });
-        status.unwrap()
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "never: the end\n{}", self.log());
+            self.listen(Duration::from_millis(20));
+        }
     }
 
     /// Asks for an orderly end and checks that it is one.
