@@ -280,6 +280,7 @@ fn a_closing_that_a_crash_interrupted_is_finished_by_the_next_start() {
         "seal-done",
         "close-sealed",
         "close-reported",
+        "close-told",
         "close-noted",
     ] {
         let place = Place::new("");

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::detect::{DiskLow, RejectBurst, label_drifts};
 use super::hooks::{Event, HookSettings, Hooks};
 use super::maker::Maker;
-use crate::catalogue::{Space, space};
+use super::volume::Volume;
+use crate::catalogue::{Manifest, Space, space};
 use crate::outcome::Outcome;
-use crate::report::Summary;
+use crate::report::{REPORT, Summary};
 
 /// The hooks with what decides when they are told.
 pub(super) struct Alarms {
@@ -58,16 +59,40 @@ impl Alarms {
         }
     }
 
-    /// A night is closed, with this report.
-    pub(super) fn closed(&self, folder: &Path, summary: &Summary) {
-        self.hooks.fire(&Event::NightClosed {
-            night: summary.name.clone(),
+    /// A night is closed, with this report if one could be written. Returns when the hooks have
+    /// heard of it or failed; `false` if a stop request came first.
+    #[must_use]
+    pub(super) fn closed(
+        &self,
+        volume: Volume,
+        folder: &Path,
+        manifest: &Manifest,
+        summary: Option<&Summary>,
+        give_up: &dyn Fn() -> bool,
+    ) -> bool {
+        let Manifest { rows, rejects, .. } = *manifest;
+        let without = || {
+            format!(
+                "{volume}: {rows} rows, {rejects} rejects; see the log for why there is no report"
+            )
+        };
+        let mut events = vec![Event::NightClosed {
+            night: volume.to_string(),
             folder: folder.to_owned(),
-            report: summary.report.clone(),
-            rows: summary.rows,
-            rejects: summary.rejects,
-            line: summary.line(),
-        });
-        label_drifts(summary).for_each(|event| self.hooks.fire(&event));
+            report: folder.join(REPORT),
+            rows,
+            rejects,
+            line: summary.map_or_else(without, Summary::line),
+        }];
+        events.extend(summary.into_iter().flat_map(label_drifts));
+        self.hooks.assure(&events, give_up)
+    }
+
+    /// Waits for what is still to be told, so long.
+    pub(super) fn end(&self, patience: Duration) {
+        let began = Instant::now();
+        if !self.hooks.settle(&|| began.elapsed() > patience) {
+            tracing::warn!("hooks did not end in time, events that waited are not told");
+        }
     }
 }

@@ -104,10 +104,12 @@ fn close(service: &Service, job: Job) -> anyhow::Result<bool> {
         }
     };
     crash_point!("close-reported");
-    if let Some(summary) = &summary {
-        // Before the note: after a crash it is told again rather than never.
-        service.alarms().closed(&folder, summary);
+    // Before the note: after a crash it is told again rather than never.
+    let give_up = || service.interrupt.is_asked();
+    if !service.alarms().closed(volume, &folder, &manifest, summary.as_ref(), &give_up) {
+        return Ok(false);
     }
+    crash_point!("close-told");
     note(&folder, volume, reason, &manifest)?;
     crash_point!("close-noted");
     window::show_closed(&service.board, volume, &folder, &manifest);

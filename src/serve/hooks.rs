@@ -3,6 +3,9 @@
 //! Whoever fires an event goes on at once. A thread tells events one after the other, each within a
 //! time limit; the queue before it is bounded, and what finds no room is dropped, counted and
 //! logged. An observatory's mail server that is down must not cost a spectrum.
+//!
+//! What is queued is lost in a crash. That does for states, which are found and told again, and for a
+//! start, which is followed by another; who tells of what happens once waits until it is told.
 
 mod command;
 mod webhook;
@@ -10,7 +13,7 @@ mod webhook;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -148,10 +151,22 @@ impl HookSettings {
     }
 }
 
+/// How often who waits for a hook looks whether to give up.
+const BEAT: Duration = Duration::from_millis(50);
+
+/// What the thread is asked to do.
+#[derive(Debug)]
+enum Errand {
+    /// To tell this.
+    Tell(String),
+    /// To say that it has come so far.
+    Answer(SyncSender<()>),
+}
+
 /// The hooks of a service. Dropping it waits for what is queued, at most for the time limit.
 #[derive(Debug)]
 pub struct Hooks {
-    queue: Option<SyncSender<String>>,
+    queue: Option<SyncSender<Errand>>,
     ended: Mutex<Receiver<()>>,
     events: Vec<String>,
     patience: Duration,
@@ -172,11 +187,15 @@ impl Hooks {
         if settings.command.is_empty() && settings.webhook.is_empty() {
             return hooks;
         }
-        let (queue, waiting) = sync_channel::<String>(settings.queue_items);
+        let (queue, waiting) = sync_channel::<Errand>(settings.queue_items);
         let settings = settings.clone();
         let tell = move || {
-            for json in waiting {
-                tell(&settings, &json);
+            for errand in waiting {
+                match errand {
+                    Errand::Tell(json) => tell(&settings, &json),
+                    // Who asked may have given up.
+                    Errand::Answer(answer) => drop(answer.try_send(())),
+                }
             }
             // Nobody may be left to hear it.
             let _ = end.send(());
@@ -191,14 +210,8 @@ impl Hooks {
     /// Tells of an event, later and elsewhere.
     pub fn fire(&self, event: &Event) {
         let name = event.name();
-        tracing::info!(event = name, detail = ?event, "event");
-        let Some(queue) = self.queue.as_ref().filter(|_| self.events.iter().any(|e| e == name))
-        else {
-            return;
-        };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            queue.try_send(event.json(SystemTime::now()))
-        {
+        let Some((queue, errand)) = self.errand(event) else { return };
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(errand) {
             let dropped = self.dropped.fetch_add(1, Relaxed) + 1;
             tracing::warn!(
                 event = name,
@@ -208,9 +221,53 @@ impl Hooks {
         }
     }
 
+    /// Tells of events and waits until the hooks have heard of each or failed; `false` if that was
+    /// given up.
+    #[must_use]
+    pub fn assure(&self, events: &[Event], give_up: &dyn Fn() -> bool) -> bool {
+        let mut errands = events.iter().filter_map(|event| self.errand(event));
+        errands.all(|(queue, errand)| insist(queue, errand, give_up)) && self.settle(give_up)
+    }
+
+    /// Waits until all that was queued before is told; `false` if that was given up.
+    pub fn settle(&self, give_up: &dyn Fn() -> bool) -> bool {
+        let Some(queue) = &self.queue else { return true };
+        let (answer, answered) = sync_channel(1);
+        if !insist(queue, Errand::Answer(answer), give_up) {
+            return false;
+        }
+        loop {
+            match answered.recv_timeout(BEAT) {
+                Ok(()) => return true,
+                Err(RecvTimeoutError::Timeout) if !give_up() => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Notes an event in the log; gives what is to be queued where, if anyone wants to hear of it.
+    fn errand(&self, event: &Event) -> Option<(&SyncSender<Errand>, Errand)> {
+        let name = event.name();
+        tracing::info!(event = name, detail = ?event, "event");
+        let queue = self.queue.as_ref().filter(|_| self.events.iter().any(|e| e == name))?;
+        Some((queue, Errand::Tell(event.json(SystemTime::now()))))
+    }
+
     /// Events that found no room.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
+    }
+}
+
+/// Queues an errand as soon as there is room; `false` if that was given up.
+fn insist(queue: &SyncSender<Errand>, mut errand: Errand, give_up: &dyn Fn() -> bool) -> bool {
+    loop {
+        match queue.try_send(errand) {
+            Ok(()) => return true,
+            Err(TrySendError::Full(again)) if !give_up() => errand = again,
+            Err(_) => return false,
+        }
+        std::thread::sleep(BEAT);
     }
 }
 

@@ -115,6 +115,7 @@ pub fn serve(path: Option<PathBuf>, config: Config, interrupt: &Interrupt) -> an
             // The keeper may not have come to say so.
             manager::stopping();
             service.nights.end();
+            service.alarms().end(seconds(service.config().hooks.time_limit));
             tracing::info!("service stops");
             return Ok(());
         }
