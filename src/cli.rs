@@ -141,6 +141,9 @@ pub struct InspectArgs {
     /// Also run this model on the spectrum.
     #[arg(long)]
     pub model: Option<String>,
+    /// Print one JSON object about all spectra that are taken of the file instead.
+    #[arg(long, conflicts_with_all = ["index", "model", "plot"])]
+    pub json: bool,
     /// Draw the spectrum as a PNG.
     #[arg(long, value_name = "PNG", value_hint = ValueHint::FilePath)]
     pub plot: Option<PathBuf>,

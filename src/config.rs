@@ -12,7 +12,9 @@ use thiserror::Error;
 use crate::catalogue::{Reductions, hex};
 use crate::input::Limits;
 use crate::report::ReportSettings;
+use crate::rv::RvSettings;
 use crate::serve::hooks::HookSettings;
+use crate::survey::Take;
 use crate::watch::{Inbox, WatchSettings};
 
 /// The built-in defaults as text.
@@ -55,6 +57,7 @@ pub enum ConfigError {
 #[expect(missing_docs, reason = "config/default.toml documents every key")]
 pub struct Config {
     pub input: Input,
+    pub rv: RvSettings,
     pub models: Models,
     pub onnx: Onnx,
     pub list: Queue,
@@ -84,7 +87,10 @@ macro_rules! section {
     };
 }
 
-section! { Input { max_file_bytes: u64, max_decompressed_bytes: u64, retries: usize } }
+section! { Input {
+    max_file_bytes: u64, max_decompressed_bytes: u64, retries: usize, spectra: Take,
+    whole_file: bool,
+} }
 section! { Models { dir: PathBuf, columns: Vec<String> } }
 section! { Onnx { library: PathBuf, device: String } }
 section! { Queue { queue_items: usize, queue_bytes: usize } }

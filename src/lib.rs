@@ -5,6 +5,7 @@
 //! 1. [`input`]: from names on the command line to bytes in memory, under limits.
 //! 2. [`fits`]: the structure of a FITS file, checked before anything is believed.
 //! 3. [`survey`]: one reader for each layout; gives a [`spectrum::Spectrum`].
+//!    Where a survey publishes radial velocities apart, [`rv`] adds them.
 //! 4. [`prep`]: the model's recipe of pure steps; gives the model's input.
 //! 5. `starmill_onnx`: the model itself, run by ONNX Runtime.
 //! 6. [`estimate`]: from outputs to labels with quality bits.
@@ -42,6 +43,7 @@ pub mod prep;
 pub mod quality;
 pub mod reject;
 pub mod report;
+pub mod rv;
 pub mod serve;
 pub mod setup;
 mod sky;

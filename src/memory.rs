@@ -13,6 +13,7 @@ use crate::input::{LARGE_WINDOW, SMALL_FILE, SMALL_INFLATED, SMALL_WINDOW};
 use crate::ledger;
 use crate::pipeline;
 use crate::report;
+use crate::rv::KEY_BYTES;
 use crate::serve::board;
 use crate::setup::{Ready, SetupError};
 use crate::spectrum;
@@ -60,6 +61,7 @@ impl Bound {
     pub fn of(config: &Config, pixels: usize, measured: Measured) -> Self {
         let (flow, seal) = (flow(config, pixels), closing());
         let mut parts = vec![("program, library and model", sessions(config, measured))];
+        parts.extend(velocities(config, 1));
         // Sealing begins when the flow has ended.
         if flow.iter().map(|(_, bytes)| bytes).sum::<u64>() >= seal {
             parts.extend(flow);
@@ -74,6 +76,7 @@ impl Bound {
     pub fn of_service(config: &Config, pixels: usize, measured: Measured) -> Self {
         let model = sessions(config, measured) + measured.session;
         let mut parts = vec![("program, library and models", model)];
+        parts.extend(velocities(config, 2));
         parts.extend(flow(config, pixels));
         let nights =
             config.serve.open_nights * 2 * (ledger::CACHE_BYTES + ledger::CONNECTION_BYTES);
@@ -107,6 +110,13 @@ impl Bound {
 fn sessions(config: &Config, measured: Measured) -> u64 {
     let inferring = workers_or_cores(config.infer.workers) as u64;
     measured.process + inferring.saturating_sub(1) * measured.session
+}
+
+/// So many catalogues of radial velocities, if there is one: a service may load another beside it.
+fn velocities(config: &Config, catalogues: u64) -> Option<(&'static str, u64)> {
+    let is_named = !config.rv.catalogue.as_os_str().is_empty();
+    let bytes = catalogues * (config.rv.max_keys * KEY_BYTES) as u64;
+    is_named.then_some(("radial velocities", bytes))
 }
 
 fn closing() -> u64 {
@@ -155,6 +165,7 @@ mod tests {
         assert!(total(|config| config.write.segment_spectra *= 100) > before);
         assert!(total(|config| config.infer.batch *= 2) > before);
         assert!(total(|config| config.write.compact_below *= 2) > before);
+        assert!(total(|config| config.rv.catalogue = "rv.csv".into()) > before);
     }
 
     #[test]

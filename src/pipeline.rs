@@ -80,7 +80,7 @@ pub fn run(
     let made = Made {
         provenance: job.model.provenance(runtime, &provider),
         model_files: job.model.file_digests()?,
-        settings: settings(config),
+        settings: settings(config, &job.model),
     };
     let counters = Arc::new(Counters::default());
     let persevere = Persevere::of(config, interrupt, &counters);
@@ -195,15 +195,24 @@ pub(crate) fn seal(
 }
 
 /// The settings that can change a catalogue's bytes.
-pub(crate) fn settings(config: &Config) -> BTreeMap<String, String> {
-    let settings = [
+pub(crate) fn settings(config: &Config, model: &Ready) -> BTreeMap<String, String> {
+    let mut settings = vec![
         ("input.max_file_bytes", config.input.max_file_bytes.to_string()),
         ("input.max_decompressed_bytes", config.input.max_decompressed_bytes.to_string()),
         ("onnx.device", config.onnx.device.clone()),
         ("infer.threads", config.infer.threads.to_string()),
         (Reductions::SETTING, config.catalogue.reductions.name().to_owned()),
     ];
-    settings.map(|(key, value)| (key.to_owned(), value)).into()
+    if model.takes_medium() {
+        settings.push(("input.spectra", format!("{:?}", config.input.spectra).to_lowercase()));
+        settings.push(("input.whole_file", config.input.whole_file.to_string()));
+    }
+    if let Some(velocities) = &model.reading.velocities {
+        settings.push(("rv.catalogue", format!("blake3 {}", velocities.digest())));
+        settings.push(("rv.columns", config.rv.columns.join(" ")));
+        settings.push(("rv.max_err", config.rv.max_err.to_string()));
+    }
+    settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// All that the stages are made from.
@@ -237,10 +246,13 @@ impl Plan<'_> {
         let read = {
             let (limits, retries) = (config.limits(), config.input.retries);
             let (counters, large) = (Arc::clone(counters), LargeFiles::default());
+            let reading = model.reading.clone();
             move || {
                 let reader = Reader::new(limits).retrying(retries).sharing(large.clone());
                 let Known { ledger, promote } = known.clone();
-                Read::new(reader, ledger.as_ref(), promote, night_of.clone(), Arc::clone(&counters))
+                let (ledger, reading) = (ledger.as_ref(), reading.clone());
+                let counters = Arc::clone(&counters);
+                Read::new(reader, reading, ledger, promote, night_of.clone(), counters)
             }
         };
         let prepare = {

@@ -67,6 +67,7 @@ codes! {
     LOW_SNR = 23, "low_snr", "The S/N is below the limit of the model's recipe, which rejects that.", "use a recipe that flags it instead";
     NO_RADIAL_VELOCITY = 24, "no_radial_velocity", "The model's recipe shifts spectra to the rest frame, and no usable radial velocity is known.", "name a catalogue of radial velocities, or use a recipe that takes zero and flags it";
     BAD_CONTINUUM = 25, "bad_continuum", "The pseudo-continuum cannot be fitted or is not positive everywhere, so the flux cannot be divided by it.", "none: the observation holds no signal, or its background was subtracted badly";
+    NOT_HELD = 26, "not_held", "The file holds no spectrum of the kind that is taken: no coadd, or no single exposure.", "take the other kind with input.spectra, if it will do";
 }
 
 impl Code {

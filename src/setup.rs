@@ -13,6 +13,9 @@ use crate::catalogue::{
 use crate::config::Config;
 use crate::estimate::LabelRule;
 use crate::prep::{Recipe, RecipeError};
+use crate::rv::RvError;
+use crate::stage::Reading;
+use crate::survey::LAMOST_MRS;
 
 /// A model that cannot be used as configured.
 #[derive(Debug, Error)]
@@ -55,6 +58,9 @@ pub enum SetupError {
     /// ONNX Runtime or the device cannot be used.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The radial velocities that the model may need cannot be read.
+    #[error(transparent)]
+    Velocities(#[from] RvError),
     /// The configured device has no such name.
     #[error("onnx.device: {0}")]
     Device(#[from] starmill_onnx::ParseDeviceError),
@@ -69,6 +75,8 @@ pub struct Ready {
     pub recipe: Arc<Recipe>,
     /// How its outputs are read.
     pub labels: Arc<LabelRule>,
+    /// What is read of files, and what is added to it.
+    pub reading: Reading,
 }
 
 /// The folder of models: as configured, else the first of the usual places that exists.
@@ -123,7 +131,8 @@ impl Ready {
         })?;
         let chosen = chosen(&model, &config.models.columns)?;
         let labels = Arc::new(label_rule(&model, chosen));
-        Ok(Self { recipe: Arc::new(recipe), labels, model })
+        let reading = Reading::of(config, &model.manifest.surveys)?;
+        Ok(Self { recipe: Arc::new(recipe), labels, model, reading })
     }
 
     /// Opens a session of the model on the configured device.
@@ -155,11 +164,15 @@ impl Ready {
         format!("{} {}", self.model.manifest.name, self.model.manifest.version)
     }
 
-    /// Name, version and the beginning of the network's hash: what a catalogue is bound to. Where
-    /// columns were requested, they are a part of it.
+    /// Name, version and the beginning of the network's hash: what a catalogue is bound to. Which
+    /// spectra are taken with which velocities is a part of it, where that is a choice, and so are
+    /// columns that were requested.
     pub fn id_with_hash(&self) -> String {
         let hash = self.model.onnx_sha256();
         let mut id = format!("{} ({})", self.id(), hash.get(..16).unwrap_or(hash));
+        if self.takes_medium() {
+            id += &self.reading.name();
+        }
         let requested = self.requested();
         if !requested.is_empty() {
             id += WITH;
@@ -179,6 +192,11 @@ impl Ready {
         let columns = &self.model.manifest.output.columns;
         let chosen = self.labels.columns.iter().map(|&index| &columns[index]);
         chosen.filter(|column| column.on_request).map(|column| column.name.as_str()).collect()
+    }
+
+    /// Whether the model is for spectra of a medium-resolution survey.
+    pub fn takes_medium(&self) -> bool {
+        self.model.manifest.surveys.iter().any(|survey| survey == LAMOST_MRS)
     }
 
     /// The columns of a catalogue of this model.
@@ -222,7 +240,8 @@ impl Ready {
             errors: spec.sigma.is_some(),
             vectors: factor.into_iter().chain(further).collect(),
         };
-        Schema::of_model(&self.id(), &columns)
+        let schema = Schema::of_model(&self.id(), &columns);
+        if self.takes_medium() { schema.with_medium() } else { schema }
     }
 
     /// SHA-256 of the model's files, by name; opening has compared all but the manifest itself.

@@ -28,6 +28,10 @@ pub struct Meta {
     pub spid: Option<i32>,
     /// Fibre number.
     pub fiberid: Option<i32>,
+    /// Whether it is a single exposure of those that make the observation.
+    pub is_exposure: bool,
+    /// Local modified Julian minute at which the exposure, or the first one of a sum, began.
+    pub lmjm: Option<i64>,
     /// Right ascension, degrees, J2000.
     pub ra: Option<f64>,
     /// Declination, degrees, J2000.
@@ -167,18 +171,25 @@ impl Spectrum {
     }
 
     /// The name of the observation: `lamost-lrs:55862-B6212-06-003` from lmjd, planid, spid and
-    /// fiberid, else `lamost-lrs:obsid-906003`; `None` if the header gives neither.
+    /// fiberid, else `lamost-lrs:obsid-906003`; `None` if the header gives neither. A single
+    /// exposure has its lmjm behind that: `lamost-mrs:58025-HIP9645901-02-051-83555772`.
     ///
-    /// Every release of an observation has the same name, so one catalogue holds it once.
+    /// Every release of an observation has the same name, so one catalogue holds it once. The name
+    /// of an exposure holds lmjm, spid and fiberid, which identify it in every release; obsid does
+    /// not since DR11.
     pub fn name(&self) -> Option<String> {
-        let Meta { obsid, lmjd, planid, spid, fiberid, .. } = &self.meta;
+        let Meta { obsid, lmjd, planid, spid, fiberid, lmjm, .. } = &self.meta;
         let survey = self.survey;
-        match (lmjd, planid, spid, fiberid) {
+        let observation = match (lmjd, planid, spid, fiberid) {
             (Some(lmjd), Some(planid), Some(spid), Some(fiberid)) => {
-                Some(format!("{survey}:{lmjd:05}-{planid}-{spid:02}-{fiberid:03}"))
+                format!("{survey}:{lmjd:05}-{planid}-{spid:02}-{fiberid:03}")
             }
-            _ => obsid.map(|obsid| format!("{survey}:obsid-{obsid}")),
+            _ => format!("{survey}:obsid-{}", (*obsid)?),
+        };
+        if !self.meta.is_exposure {
+            return Some(observation);
         }
+        Some(format!("{observation}-{}", (*lmjm)?))
     }
 
     /// Bytes on the heap, for bounded queues.
@@ -322,6 +333,10 @@ mod tests {
         };
         let name = |meta| Spectrum::new("lamost-lrs", arrays(&[1.0, 2.0]), meta).unwrap().name();
         assert_eq!(name(meta.clone()).as_deref(), Some("lamost-lrs:55862-B6212-06-003"));
+        let exposure = Meta { is_exposure: true, lmjm: Some(83_555_772), ..meta.clone() };
+        let named = name(exposure.clone());
+        assert_eq!(named.as_deref(), Some("lamost-lrs:55862-B6212-06-003-83555772"));
+        assert_eq!(name(Meta { lmjm: None, ..exposure }), None);
         let without = Meta { spid: None, ..meta };
         assert_eq!(name(without.clone()).as_deref(), Some("lamost-lrs:obsid-906003"));
         assert_eq!(name(Meta { obsid: None, ..without }), None);

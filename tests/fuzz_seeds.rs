@@ -11,6 +11,7 @@ use starmill::fits::Fits;
 use starmill::input::{Limits, Reader};
 use starmill::survey;
 use support::lrs::{Layout, Lrs, gzip_well as gzip};
+use support::mrs::{self, Mrs};
 
 /// Every how many pixels one is kept.
 const KEPT: usize = 24;
@@ -46,7 +47,7 @@ fn the_seeds_are_small_and_their_spectra_are_read() {
         }
     }
     assert!(total <= MOST, "the seeds take {total} bytes");
-    assert_eq!(layouts.len(), 3, "{layouts:?}");
+    assert_eq!(layouts.len(), 5, "{layouts:?}");
 }
 
 #[test]
@@ -60,6 +61,11 @@ fn write_the_seeds() {
         write("fits", &format!("{name}.fits"), &fits);
         write("inflate", &format!("{name}.fits.gz"), &gzip(&fits));
         write("inflate", &format!("{name}.fits.zst"), &zstd::encode_all(&fits[..], 9).unwrap());
+    }
+    for (name, layout) in [("rows", mrs::Layout::Rows), ("cells", mrs::Layout::Cells)] {
+        let fits = small_medium_star().to_fits(layout);
+        write("fits", &format!("medium-{name}.fits"), &fits);
+        write("inflate", &format!("medium-{name}.fits.gz"), &gzip(&fits));
     }
     for stem in REAL {
         for path in support::real_files("writing seeds", stem).iter().take(1) {
@@ -107,6 +113,23 @@ fn small_star() -> Lrs {
         ormask: few(&star.ormask),
         ..star.with("COEFF1", &format!("{}", 1e-4 * KEPT as f64))
     }
+}
+
+/// A file with both sums and one exposure.
+fn small_medium_star() -> Mrs {
+    let mut star = Mrs::star(1);
+    star.arms.retain(|(name, _)| name.starts_with("COADD") || name.ends_with("772"));
+    for (_, arm) in &mut star.arms {
+        fn few<T: Copy>(values: &[T]) -> Vec<T> {
+            values.iter().copied().step_by(KEPT).collect()
+        }
+        arm.loglam = few(&arm.loglam);
+        arm.flux = few(&arm.flux);
+        arm.ivar = few(&arm.ivar);
+        arm.mask = few(&arm.mask);
+        arm.ormask = few(&arm.ormask);
+    }
+    star
 }
 
 /// The headers of a real file, with the sizes and pixels of [`small_star`].

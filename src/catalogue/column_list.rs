@@ -40,7 +40,7 @@ pub(super) fn column(
     }
 }
 
-fn get(value: impl Fn(&Outcome) -> Cell + Send + Sync + 'static) -> Value {
+pub(super) fn get(value: impl Fn(&Outcome) -> Cell + Send + Sync + 'static) -> Value {
     Arc::new(value)
 }
 
@@ -67,11 +67,11 @@ fn reject(value: impl Fn(&Reject) -> Cell + Send + Sync + 'static) -> Value {
     Arc::new(move |outcome| outcome.content.as_ref().err().map_or(Cell::Text(None), &value))
 }
 
-fn text(value: Option<&str>) -> Cell {
+pub(super) fn text(value: Option<&str>) -> Cell {
     Cell::Text(value.map(str::to_owned))
 }
 
-fn int(value: Option<impl Into<i64>>) -> Cell {
+pub(super) fn int(value: Option<impl Into<i64>>) -> Cell {
     Cell::Int(value.map(Into::into))
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::column_list::{identity_columns, provenance_columns, quality_columns, verdict_columns};
+use super::medium_columns::medium_columns;
 use super::model_columns::model_columns;
 use crate::outcome::Outcome;
 
@@ -186,6 +187,20 @@ impl Schema {
         self.columns.iter().filter(|column| !column.at_seal)
     }
 
+    /// The same with the columns of medium-resolution surveys, behind what the survey says of the
+    /// object. Other catalogues do not have them.
+    #[must_use]
+    pub fn with_medium(mut self) -> Self {
+        let position = identity_columns().len();
+        self.columns.splice(position..position, medium_columns());
+        self
+    }
+
+    /// The columns that [`Self::with_medium`] adds.
+    pub fn medium() -> Vec<Column> {
+        medium_columns()
+    }
+
     /// The columns of the catalogue.
     pub fn rows(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|column| column.in_rows)
@@ -207,7 +222,7 @@ mod tests {
         let vector =
             VectorColumn { name: "votes".into(), shape: vec![4, 2], ..VectorColumn::default() };
         let model = ModelColumns { labels: vec![label], errors: true, vectors: vec![vector] };
-        let schema = Schema::of_model("m 1", &model);
+        let schema = Schema::of_model("m 1", &model).with_medium();
         let position = |name: &str| schema.columns.iter().position(|column| column.name == name);
         assert_eq!(position("teff_err"), position("teff").map(|position| position + 1));
         assert!(position("votes").is_some());

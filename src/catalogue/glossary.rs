@@ -7,8 +7,8 @@ pub fn glossary(schema: &Schema) -> String {
     let mut page = String::from(
         "# Catalogue columns, flags and codes\n\n\
          Written by `starmill catalogue columns --markdown`; do not edit.\n\n\
-         `spectrum_id` is survey:lmjd-planid-spid-fiberid. A clean sample is `flag_bad = false` \
-         with the S/N that your question needs.\n\n\
+         `spectrum_id` is survey:lmjd-planid-spid-fiberid, for a single exposure with -lmjm behind \
+         it. A clean sample is `flag_bad = false` with the S/N that your question needs.\n\n\
          A file with other bytes of an observation is another reduction of it. `reduction` is 1 \
          in the row of the newest (by `DATE`, then the smaller digest) and, with \
          `catalogue.reductions = \"all\"`, 2, 3, ... in the rows of the others, whose \
@@ -38,6 +38,9 @@ pub fn glossary(schema: &Schema) -> String {
     };
     page += &table("catalogue", schema.rows().collect());
     page += &table("rejects", schema.rejects().collect());
+    let medium = Schema::medium();
+    page += &table("medium-resolution surveys, beside `fibermask`", medium.iter().collect());
+    page += "\nThe table of rejects has those but `rv` and `rv_err`.\n";
     page += "\n## Quality bits (`flags`)\n\n| bit | value | name | sets `flag_bad` | meaning |\n|---|---|---|---|---|\n";
     for bit in crate::quality::BITS {
         let (value, bad) = (1u32 << bit.bit, if bit.bad { "yes" } else { "no" });

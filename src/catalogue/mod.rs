@@ -19,6 +19,7 @@ mod inputs_list;
 mod judge;
 mod judged;
 mod manifest;
+mod medium_columns;
 mod merge;
 mod model_columns;
 mod order;

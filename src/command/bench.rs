@@ -15,15 +15,13 @@ use crate::catalogue::{Made, Store, path_text};
 use crate::cli::{BenchArgs, BenchStage};
 use crate::config::Config;
 use crate::estimate::Predicted;
-use crate::fits::Fits;
 use crate::input::{Digest, Found, Limits, Listing, Reader, Unread};
 use crate::ledger::Input;
 use crate::outcome::{Identity, Item, Origin, Outcome, SourceFile};
 use crate::prep::{Prepared, Workspace};
-use crate::reject::Reject;
 use crate::setup::{Ready, load_runtime};
 use crate::spectrum::Spectrum;
-use crate::survey;
+use crate::stage::Reading;
 
 /// Stages that work from memory go over their input again until they have run for so long.
 const LEAST: Duration = Duration::from_secs(1);
@@ -42,24 +40,27 @@ pub(super) fn bench(config: &Config, args: &BenchArgs) -> anyhow::Result<Exit> {
     ensure!(!files.is_empty(), "no files found; name FITS files or a folder of them");
     ensure!(args.workers >= 1, "--workers must be at least 1");
     let limits = config.limits();
+    // As for a model of one survey, so that input.whole_file shows.
+    let (take, whole_file) = (config.input.spectra, config.input.whole_file);
+    let reading = Reading { take, whole_file, velocities: None };
     let (items, wall) = match args.stage {
         BenchStage::Inflate => bench_inflate(&files, limits, args.workers)?,
         BenchStage::Read => repeat(
             args.workers,
             files.len(),
             || Reader::new(limits),
-            |reader, index| read_spectra(reader, &files[index]).map(drop),
+            |reader, index| read_spectra(reader, &reading, &files[index]).map(drop),
         )?,
         BenchStage::Prepare => {
             let ready = Ready::open(config, &args.model)?;
-            let spectra = read_all(&files, limits)?;
+            let spectra = read_all(&files, &reading, limits)?;
             repeat(args.workers, spectra.len(), Workspace::default, |workspace, index| {
                 // A reject is work done as well.
                 std::hint::black_box(ready.recipe.prepare_in(workspace, &spectra[index]).is_ok());
                 Ok(())
             })?
         }
-        BenchStage::Infer => bench_infer(config, args, &read_all(&files, limits)?)?,
+        BenchStage::Infer => bench_infer(config, args, &read_all(&files, &reading, limits)?)?,
         BenchStage::Write => bench_write(config, args, &files)?,
     };
     println!(
@@ -149,22 +150,25 @@ fn bench_inflate(
     })
 }
 
-fn read_spectra(reader: &mut Reader, path: &Path) -> anyhow::Result<(Digest, Vec<Spectrum>)> {
+fn read_spectra(
+    reader: &mut Reader,
+    reading: &Reading,
+    path: &Path,
+) -> anyhow::Result<(Digest, Vec<Spectrum>)> {
     let mut read = || -> Result<_, Unread> {
         let digest = reader.read(path, &mut thread::sleep)?;
-        let fits = Fits::parse(reader.inflate(&mut thread::sleep)?).map_err(Reject::from)?;
-        let layout = survey::detect(&fits)?;
+        let (layout, fits) = reading.open(reader, &mut thread::sleep)?;
         let spectra = (0..layout.count(&fits)).map(|index| layout.read(&fits, index));
         Ok((digest, spectra.collect::<Result<_, _>>()?))
     };
     read().map_err(|error| failed(path, &error))
 }
 
-fn read_all(files: &[PathBuf], limits: Limits) -> anyhow::Result<Vec<Spectrum>> {
+fn read_all(files: &[PathBuf], reading: &Reading, limits: Limits) -> anyhow::Result<Vec<Spectrum>> {
     let mut reader = Reader::new(limits);
     let mut spectra = Vec::new();
     for path in files {
-        spectra.extend(read_spectra(&mut reader, path)?.1);
+        spectra.extend(read_spectra(&mut reader, reading, path)?.1);
     }
     Ok(spectra)
 }
@@ -263,7 +267,7 @@ fn outcomes(ready: &Ready, files: &[PathBuf], limits: Limits) -> anyhow::Result<
     let mut outcomes = Vec::new();
     let mut reader = Reader::new(limits);
     for path in files {
-        let (digest, spectra) = read_spectra(&mut reader, path)?;
+        let (digest, spectra) = read_spectra(&mut reader, &ready.reading, path)?;
         let Some(spectrum) = spectra.first() else {
             continue;
         };

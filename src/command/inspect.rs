@@ -1,5 +1,7 @@
 //! `starmill inspect`.
 
+mod json;
+
 use std::thread;
 
 use ndarray::ArrayView2;
@@ -12,11 +14,16 @@ use crate::input::{Reader, Unread};
 use crate::outcome::{Estimate, Identity};
 use crate::plot;
 use crate::reject::Reject;
+use crate::rv::Velocities;
 use crate::setup::{Ready, load_runtime};
 use crate::spectrum::Spectrum;
+use crate::stage::Reading;
 use crate::survey::LAYOUTS;
 
 pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exit> {
+    if args.json {
+        return inspect_json(config, args);
+    }
     let mut reader = Reader::new(config.limits());
     println!("file      {}", args.file.display());
     let digest = match reader.read(&args.file, &mut thread::sleep) {
@@ -48,15 +55,17 @@ pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exi
         println!("reader    none; a new survey needs a reader");
         return Ok(Exit::Rejects);
     };
+    let layout = layout.taking(config.input.spectra).unwrap_or(*layout);
     let count = layout.count(&fits);
     println!("spectra   {count}");
     if args.index >= count {
         anyhow::bail!("--index {} is beyond the {count} spectra of the file", args.index);
     }
-    let spectrum = match layout.read(&fits, args.index) {
+    let mut spectrum = match layout.read(&fits, args.index) {
         Ok(spectrum) => spectrum,
         Err(reject) => return Ok(rejected(&reject)),
     };
+    reading(config)?.complete(&mut spectrum);
     describe_spectrum(&spectrum);
     let result = args.model.as_ref().map(|name| estimate(config, name, &spectrum)).transpose()?;
     if let Some((ready, result)) = &result {
@@ -76,6 +85,35 @@ pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exi
     }
     let failed = result.is_some_and(|(_, result)| result.is_err());
     Ok(if failed { Exit::Rejects } else { Exit::Success })
+}
+
+/// What a model of medium-resolution spectra would be given, whether there is one or not.
+fn reading(config: &Config) -> anyhow::Result<Reading> {
+    let has_velocities = !config.rv.catalogue.as_os_str().is_empty();
+    let velocities = has_velocities.then(|| Velocities::shared(&config.rv)).transpose()?;
+    Ok(Reading { take: config.input.spectra, whole_file: config.input.whole_file, velocities })
+}
+
+fn inspect_json(config: &Config, args: &InspectArgs) -> anyhow::Result<Exit> {
+    let (mut reader, reading) = (Reader::new(config.limits()), reading(config)?);
+    let digest = match reader.read(&args.file, &mut thread::sleep) {
+        Ok(digest) => digest,
+        Err(Unread::Reject(reject)) => {
+            println!("{}", json::rejected(&reject));
+            return Ok(Exit::Rejects);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match reading.open(&mut reader, &mut thread::sleep) {
+        Ok((layout, fits)) => {
+            println!("{}", json::file(layout, &fits, digest, &reading));
+            Ok(Exit::Success)
+        }
+        Err(reject) => {
+            println!("{}", json::rejected(&reject));
+            Ok(Exit::Rejects)
+        }
+    }
 }
 
 fn rejected(reject: &Reject) -> Exit {
@@ -124,7 +162,17 @@ fn describe_spectrum(spectrum: &Spectrum) {
     let snr: Vec<_> = bands
         .map(|(band, snr)| format!("{band} {}", shown(snr.map(|v| format!("{v:.1}")))))
         .collect();
-    println!("S/N       {}", snr.join(", "));
+    match (meta.snr_b, meta.snr_r) {
+        (None, None) => println!("S/N       {}", snr.join(", ")),
+        (blue, red) => {
+            let arm = |snr: Option<f32>| shown(snr.map(|snr| format!("{snr:.1}")));
+            println!("S/N       blue arm {}, red arm {}", arm(blue), arm(red));
+        }
+    }
+    if let Some(rv) = meta.rv_kms {
+        let error = meta.rv_err_kms.map_or_else(String::new, |error| format!(" +- {error}"));
+        println!("rv        {rv}{error} km/s from {}", shown(meta.rv_source.clone()));
+    }
     println!("pixels    {}, {:.2} to {:.2} A (vacuum)", wave.len(), wave[0], wave[wave.len() - 1]);
     let count = |bad: &mut dyn Iterator<Item = bool>| bad.filter(|&bad| bad).count();
     println!(

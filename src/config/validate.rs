@@ -57,6 +57,7 @@ impl Config {
         natural("http.max_connections", self.http.max_connections, 1024)?;
         natural("http.max_streams", self.http.max_streams, self.http.max_connections)?;
         seconds("http.timeout", self.http.timeout)?;
+        self.rv.validate()?;
         self.report.validate()?;
         self.hooks.validate()?;
         self.validate_service()?;

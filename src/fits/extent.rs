@@ -7,6 +7,35 @@ use super::{BLOCK, FitsError, Header, MAX_HDUS};
 /// What is read of a header at once: most have fewer cards.
 const STEP: usize = 8 * BLOCK;
 
+/// How far an HDU reaches, as its header says.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent<'a> {
+    /// Its cards.
+    pub header: Header<'a>,
+    /// Bytes of header, data and padding.
+    pub length: usize,
+}
+
+impl<'a> Extent<'a> {
+    /// The extent of the HDU that begins here; `None` while its header is not all there.
+    ///
+    /// # Errors
+    /// [`FitsError`] when no further byte would make it an HDU.
+    pub fn of(bytes: &'a [u8], hdu: usize) -> Result<Option<Self>, FitsError> {
+        let (header, offset) = match Header::parse(bytes, hdu) {
+            Ok(parsed) => parsed,
+            Err(FitsError::NoEnd { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let data = header.data_bytes(hdu)?;
+        let length = usize::try_from(data)
+            .ok()
+            .and_then(|data| data.checked_next_multiple_of(BLOCK)?.checked_add(offset))
+            .ok_or(FitsError::Truncated { hdu, declared: data, present: 0 })?;
+        Ok(Some(Self { header, length }))
+    }
+}
+
 /// Whether all HDUs of a file of this size are there, down to the last byte of data. What is no
 /// FITS, or is broken in a way that no further byte would mend, counts as whole.
 ///

@@ -8,11 +8,13 @@
 
 mod extent;
 mod header;
+mod scan;
 mod table;
 
-pub use extent::is_whole;
+pub use extent::{Extent, is_whole};
 pub use header::{Header, Value};
-pub use table::{Column, Table};
+pub use scan::{ScanError, scan_table};
+pub use table::{Column, Numbers, Table};
 
 use thiserror::Error;
 
@@ -83,6 +85,8 @@ pub struct Hdu<'a> {
 pub struct Fits<'a> {
     /// All HDUs in order.
     pub hdus: Vec<Hdu<'a>>,
+    /// EXTNAME of each, searched for once: a file may have thousands of HDUs with long headers.
+    names: Vec<String>,
 }
 
 impl<'a> Fits<'a> {
@@ -118,7 +122,8 @@ impl<'a> Fits<'a> {
             let next = data_offset + length.div_ceil(BLOCK) * BLOCK;
             rest = rest.get(next..).unwrap_or_default();
         }
-        Ok(Self { hdus })
+        let names = hdus.iter().map(|hdu: &Hdu| hdu.header.text("EXTNAME").unwrap_or_default());
+        Ok(Self { names: names.collect(), hdus })
     }
 
     /// The primary HDU, which every parsed file has.
@@ -128,7 +133,12 @@ impl<'a> Fits<'a> {
 
     /// The first extension of this EXTNAME.
     pub fn named(&self, extname: &str) -> Option<&Hdu<'a>> {
-        self.hdus.iter().skip(1).find(|hdu| hdu.header.text("EXTNAME").as_deref() == Some(extname))
+        self.extensions().find(|(name, _)| *name == extname).map(|(_, hdu)| hdu)
+    }
+
+    /// All extensions with their EXTNAME, which is empty where there is none.
+    pub fn extensions(&self) -> impl Iterator<Item = (&str, &Hdu<'a>)> {
+        self.names.iter().map(String::as_str).zip(&self.hdus).skip(1)
     }
 }
 

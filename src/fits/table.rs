@@ -30,8 +30,17 @@ pub struct Column {
 
 impl<'a> Table<'a> {
     pub(super) fn parse(hdu: &Hdu<'a>) -> Result<Self, FitsError> {
-        let header = &hdu.header;
-        let malformed = |what: String| FitsError::Malformed { hdu: hdu.number, what };
+        let layout = Self::layout(hdu.number, hdu.header)?;
+        // The heap (PCOUNT) lies behind the rows and is not read.
+        let main = layout.row_bytes.checked_mul(layout.rows);
+        let data = main.and_then(|bytes| hdu.data.get(..bytes));
+        let data = data.ok_or_else(|| layout.malformed("the rows do not fit the data".into()))?;
+        Ok(Self { data, ..layout })
+    }
+
+    /// The table that a header declares, without its rows.
+    pub(super) fn layout(hdu: usize, header: Header<'a>) -> Result<Self, FitsError> {
+        let malformed = |what: String| FitsError::Malformed { hdu, what };
         if header.text("XTENSION").as_deref() != Some("BINTABLE") {
             return Err(malformed("a binary table was expected".into()));
         }
@@ -39,7 +48,7 @@ impl<'a> Table<'a> {
             header
                 .integer(keyword)
                 .and_then(|n| usize::try_from(n).ok())
-                .ok_or_else(|| FitsError::Keyword { hdu: hdu.number, keyword: keyword.into() })
+                .ok_or_else(|| FitsError::Keyword { hdu, keyword: keyword.into() })
         };
         let (row_bytes, rows, fields) =
             (natural("NAXIS1")?, natural("NAXIS2")?, natural("TFIELDS")?);
@@ -69,10 +78,23 @@ impl<'a> Table<'a> {
             // No bytes would bound the number of such rows.
             return Err(malformed(format!("{rows} rows of no bytes are declared")));
         }
-        // The heap (PCOUNT) lies behind the rows and is not read.
-        let main = row_bytes.checked_mul(rows).and_then(|bytes| hdu.data.get(..bytes));
-        let data = main.ok_or_else(|| malformed("the rows do not fit the data".into()))?;
-        Ok(Self { hdu: hdu.number, rows, row_bytes, columns, header: *header, data })
+        Ok(Self { hdu, rows, row_bytes, columns, header, data: &[] })
+    }
+
+    /// The same columns over some of the rows.
+    pub(super) fn of_rows<'b>(&self, rows: usize, data: &'b [u8]) -> Table<'b>
+    where
+        'a: 'b,
+    {
+        Table { rows, data, ..self.clone() }
+    }
+
+    pub(super) fn hdu(&self) -> usize {
+        self.hdu
+    }
+
+    pub(super) fn row_bytes(&self) -> usize {
+        self.row_bytes
     }
 
     /// The columns in order.
@@ -98,19 +120,57 @@ impl<'a> Table<'a> {
     /// [`FitsError::Malformed`] when the column is not numeric or the row does not exist,
     /// [`FitsError::Keyword`] when its scaling is no number.
     pub fn floats(&self, column: &Column, row: usize) -> Result<Vec<f32>, FitsError> {
-        let width = match column.kind {
-            b'E' | b'J' => 4,
-            b'D' | b'K' => 8,
-            b'I' => 2,
-            b'B' => 1,
-            _ => return Err(self.malformed(format!("column {} is not numeric", column.name))),
-        };
-        let cell = self.cell(column, row, width)?;
+        let cell = self.cell(column, row, self.width(column)?)?;
+        self.decode(column, cell)
+    }
+
+    /// The numbers of a column with one element a cell, row by row.
+    ///
+    /// # Errors
+    /// Those of [`Self::floats`], and [`FitsError::Malformed`] when a cell holds other than one.
+    pub fn float_column(&self, column: &Column) -> Result<Vec<f32>, FitsError> {
+        if column.repeat != 1 {
+            let Column { name, repeat, .. } = column;
+            return Err(self.malformed(format!("a cell of {name} holds {repeat} numbers, not 1")));
+        }
+        let width = self.width(column)?;
+        let mut cells = Vec::with_capacity(self.rows * width);
+        // Where there are rows, opening the table has checked that they have bytes.
+        for row in self.data.chunks_exact(self.row_bytes.max(1)) {
+            cells.extend_from_slice(&row[column.offset..column.offset + width]);
+        }
+        self.decode(column, &cells)
+    }
+
+    /// The numbers of a column, one at a time.
+    ///
+    /// # Errors
+    /// [`FitsError::Keyword`] when its scaling is no number.
+    pub fn numbers<'t>(&'t self, column: &'t Column) -> Result<Numbers<'t, 'a>, FitsError> {
+        let keyword = |name: &str| format!("{name}{}", column.number);
+        let scaling = self.header.scaling(self.hdu, &keyword("TSCAL"), &keyword("TZERO"))?;
+        Ok(Numbers { table: self, column, null: self.header.integer(&keyword("TNULL")), scaling })
+    }
+
+    /// Bytes of a number of the column.
+    fn width(&self, column: &Column) -> Result<usize, FitsError> {
+        match column.kind {
+            b'E' | b'J' => Ok(4),
+            b'D' | b'K' => Ok(8),
+            b'I' => Ok(2),
+            b'B' => Ok(1),
+            _ => Err(self.malformed(format!("column {} is not numeric", column.name))),
+        }
+    }
+
+    fn decode(&self, column: &Column, cells: &[u8]) -> Result<Vec<f32>, FitsError> {
         #[expect(clippy::cast_possible_truncation, reason = "spectra are single precision")]
         let mut values: Vec<f32> = match column.kind {
-            b'E' => decode_f32(cell),
-            b'D' => cell.as_chunks::<8>().0.iter().map(|c| f64::from_be_bytes(*c) as f32).collect(),
-            _ => self.whole_numbers(column, cell),
+            b'E' => decode_f32(cells),
+            b'D' => {
+                cells.as_chunks::<8>().0.iter().map(|c| f64::from_be_bytes(*c) as f32).collect()
+            }
+            _ => self.whole_numbers(column, cells),
         };
         let keyword = |name: &str| format!("{name}{}", column.number);
         if let Some(scaling) =
@@ -153,6 +213,48 @@ impl<'a> Table<'a> {
     fn malformed(&self, what: String) -> FitsError {
         FitsError::Malformed { hdu: self.hdu, what }
     }
+}
+
+/// A column as numbers in double precision.
+pub struct Numbers<'t, 'a> {
+    table: &'t Table<'a>,
+    column: &'t Column,
+    null: Option<i64>,
+    scaling: Option<(f64, f64)>,
+}
+
+impl Numbers<'_, '_> {
+    /// The number of a row, also one that is written as text; `None` where there is none: TNULL, NaN,
+    /// text that is no number, a cell of other than one number.
+    pub fn at(&self, row: usize) -> Option<f64> {
+        let Self { table, column, .. } = self;
+        if column.kind == b'A' {
+            let text = std::str::from_utf8(table.cell(column, row, 1).ok()?).ok()?;
+            return finite(text.trim_matches([' ', '\0']).parse().ok()?);
+        }
+        let cell = table.cell(column, row, table.width(column).ok()?).ok()?;
+        let whole = match (column.kind, cell) {
+            (b'E', &[a, b, c, d]) => return self.scaled(f32::from_be_bytes([a, b, c, d]).into()),
+            (b'D', &[a, b, c, d, e, f, g, h]) => {
+                return self.scaled(f64::from_be_bytes([a, b, c, d, e, f, g, h]));
+            }
+            (b'B', &[a]) => i64::from(a),
+            (b'I', &[a, b]) => i64::from(i16::from_be_bytes([a, b])),
+            (b'J', &[a, b, c, d]) => i64::from(i32::from_be_bytes([a, b, c, d])),
+            (b'K', &[a, b, c, d, e, f, g, h]) => i64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            _ => return None,
+        };
+        #[expect(clippy::cast_precision_loss, reason = "identifiers have less than 53 bits")]
+        if Some(whole) == self.null { None } else { self.scaled(whole as f64) }
+    }
+
+    fn scaled(&self, stored: f64) -> Option<f64> {
+        finite(self.scaling.map_or(stored, |(scale, zero)| zero + scale * stored))
+    }
+}
+
+fn finite(number: f64) -> Option<f64> {
+    Some(number).filter(|number| number.is_finite())
 }
 
 /// Repeat count, letter and bits an element of a TFORM (FITS Standard 4.0, table 18).

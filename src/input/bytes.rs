@@ -156,6 +156,25 @@ impl Reader {
         }
     }
 
+    /// The same, but of a gzip file only the beginning that `need` asks for. Then the checksum at the
+    /// end is not compared, and nothing is known of what lies behind.
+    ///
+    /// # Errors
+    /// Those of [`Reader::inflate`].
+    pub fn inflate_needed(
+        &mut self,
+        need: &dyn Fn(&[u8]) -> inflate::Need,
+        rest: &mut dyn FnMut(Duration),
+    ) -> Result<&[u8], Reject> {
+        if inflate::needs_turn(&self.raw) {
+            self.wait_for_turn(rest);
+        }
+        match self.inflater.inflate_needed(&self.raw, self.limits.inflated_bytes, need) {
+            Some(length) => Ok(&self.inflater.bytes()[..length]),
+            None => self.inflate(rest),
+        }
+    }
+
     /// Lets go of the memory and the turn of a large file; call it when the bytes are done with.
     pub fn release(&mut self) {
         if self.turn.take().is_some() {

@@ -8,6 +8,7 @@ use std::io::Read;
 use memchr::memmem;
 
 use super::bytes::SMALL_INFLATED;
+use crate::fits::BLOCK;
 use crate::reject::{Code, Reject};
 
 /// Memory that a zstd frame may ask for: what every usual level needs.
@@ -31,6 +32,17 @@ pub(super) enum Done {
     TooLargeWithoutTurn,
 }
 
+/// How much of a file is needed, judged by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// At least so many bytes, to judge further.
+    Bytes(usize),
+    /// Of these so many, and nothing behind them.
+    Enough(usize),
+    /// All of it.
+    Whole,
+}
+
 /// A decompressor with its buffer.
 pub(super) struct Inflater {
     gzip: libdeflater::Decompressor,
@@ -50,6 +62,41 @@ impl Inflater {
 
     pub(super) fn bytes(&self) -> &[u8] {
         &self.inflated
+    }
+
+    /// Inflates only the beginning of a gzip file, as far as `need` asks for, and gives its length;
+    /// `None` if all of the file is to be inflated.
+    ///
+    /// The checksum stands behind the data, so it is not compared. What shows a file that is cut
+    /// short is its end: the trailer of a whole one is the size of what it holds, which for FITS is a
+    /// number of blocks, and of the last bytes of a cut one at most one in three thousand passes.
+    pub(super) fn inflate_needed(
+        &mut self,
+        raw: &[u8],
+        limit: u64,
+        need: &dyn Fn(&[u8]) -> Need,
+    ) -> Option<usize> {
+        if !raw.starts_with(&GZIP) {
+            return None;
+        }
+        let size = gzip_size(raw, limit).ok().filter(|size| size.is_multiple_of(BLOCK))?;
+        let mut decoder = flate2::bufread::GzDecoder::new(raw);
+        self.inflated.clear();
+        loop {
+            let more = match need(&self.inflated) {
+                Need::Enough(length) => return Some(length.min(self.inflated.len())),
+                Need::Bytes(length) if length <= size => {
+                    length.checked_sub(self.inflated.len()).filter(|&more| more > 0)?
+                }
+                Need::Bytes(_) | Need::Whole => return None,
+            };
+            let before = self.inflated.len();
+            reserve(&mut self.inflated, before + more).ok()?;
+            decoder.by_ref().take(more as u64).read_to_end(&mut self.inflated).ok()?;
+            if self.inflated.len() < before + more {
+                return None;
+            }
+        }
     }
 
     /// Inflates to at most `limit` bytes; without the `turn` to at most [`SMALL_INFLATED`].

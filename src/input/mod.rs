@@ -10,7 +10,7 @@ mod unread;
 
 pub use bytes::{Limits, Reader, SMALL_FILE, SMALL_INFLATED};
 pub use digest::Digest;
-pub use inflate::{LARGE_WINDOW, SMALL_WINDOW};
+pub use inflate::{LARGE_WINDOW, Need, SMALL_WINDOW};
 pub use large::LargeFiles;
 pub(crate) use listing::is_candidate;
 pub use listing::{Found, Listing, Pending};

@@ -42,7 +42,7 @@ impl Maker {
         let made = Made {
             provenance: model.provenance(runtime, &provider),
             model_files: model.file_digests()?,
-            settings: pipeline::settings(config),
+            settings: pipeline::settings(config, &model),
         };
         Ok(Self { model, runtime, provider, made })
     }

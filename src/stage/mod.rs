@@ -8,6 +8,7 @@ mod persevere;
 mod prepare;
 mod rack;
 mod read;
+mod reading;
 mod write;
 
 pub use counters::{Counters, Tally};
@@ -18,6 +19,7 @@ pub use persevere::Persevere;
 pub use prepare::Prepare;
 pub use rack::{OpenCatalogue, Opened, Rack, Taken};
 pub use read::{NightOf, PART, Promote, Read};
+pub use reading::Reading;
 pub use write::{CommitRule, Witness, Write};
 
 use starmill_actors::Payload;

@@ -4,12 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use starmill_actors::{BoxError, Halt, Outlet, Stage};
 
 use super::counters::InHand;
-use super::{Counters, FileTask};
+use super::{Counters, FileTask, Reading};
 use crate::catalogue::{StoreError, path_text};
 use crate::failpoint;
 use crate::fits::Fits;
@@ -19,7 +18,7 @@ use crate::night::Night;
 use crate::outcome::{Identity, Item, Origin, SourceFile};
 use crate::reject::{Code, Reject};
 use crate::spectrum::{Meta, Spectrum};
-use crate::survey::{self, Layout};
+use crate::survey::Layout;
 
 /// Spectra of a large table that are done or not together. It bounds what waits in the writer and
 /// what a crash can undo, and never changes, for ledgers name parts by their first spectrum.
@@ -28,6 +27,7 @@ pub const PART: usize = 256;
 /// Reads, inflates and parses files; skips those that the ledger knows.
 pub struct Read {
     reader: Reader,
+    reading: Reading,
     known: Known,
     promote: Promote,
     night_of: Option<NightOf>,
@@ -52,6 +52,7 @@ impl Read {
     /// When the ledger cannot be opened.
     pub fn new(
         reader: Reader,
+        reading: Reading,
         ledger: Option<&PathBuf>,
         promote: Promote,
         night_of: Option<NightOf>,
@@ -59,7 +60,7 @@ impl Read {
     ) -> Result<Self, BoxError> {
         let known = Known(ledger.map(|path| Ledger::open_reader(path)).transpose()?);
         let in_hand = counters.take_hand();
-        Ok(Self { reader, known, promote, night_of, counters, in_hand })
+        Ok(Self { reader, reading, known, promote, night_of, counters, in_hand })
     }
 
     fn read(
@@ -93,10 +94,11 @@ impl Read {
             tracing::debug!(file = %task.path.display(), "skipped, done before");
             return Ok(());
         }
-        let sent = match open(&mut self.reader, &mut |length| out.rest(length)) {
+        let reading = &self.reading;
+        let sent = match reading.open(&mut self.reader, &mut |length| out.rest(length)) {
             Ok((layout, fits)) => {
                 let total = layout.count(&fits);
-                let table = Table { layout, fits: &fits, counters: &self.counters };
+                let table = Table { layout, fits: &fits, reading, counters: &self.counters };
                 let night_of = self.night_of.as_deref();
                 let first = night_of.and_then(|_| table.first_readable(total));
                 let read = first.as_ref().map(|(_, spectrum)| &spectrum.meta);
@@ -119,14 +121,6 @@ impl Read {
         self.reader.release();
         sent
     }
-}
-
-fn open<'a>(
-    reader: &'a mut Reader,
-    rest: &mut dyn FnMut(Duration),
-) -> Result<(&'static dyn Layout, Fits<'a>), Reject> {
-    let fits = Fits::parse(reader.inflate(rest)?)?;
-    Ok((survey::detect(&fits)?, fits))
 }
 
 impl Known {
@@ -177,13 +171,19 @@ impl Known {
 struct Table<'a> {
     layout: &'a dyn Layout,
     fits: &'a Fits<'a>,
+    reading: &'a Reading,
     counters: &'a Counters,
 }
 
 impl Table<'_> {
     fn read(&self, index: usize) -> Result<Spectrum, Reject> {
         // What a panic may leave broken is local to the call.
-        catch_unwind(AssertUnwindSafe(|| self.layout.read(self.fits, index))).unwrap_or_else(|_| {
+        let read = || {
+            let mut spectrum = self.layout.read(self.fits, index)?;
+            self.reading.complete(&mut spectrum);
+            Ok(spectrum)
+        };
+        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
             Counters::count(&self.counters.faults.panics_caught);
             Err(Code::POISON.because("reading this spectrum panicked, see the log"))
         })
@@ -270,6 +270,7 @@ impl Stage for Read {
 mod tests {
     use super::*;
     use crate::spectrum::Arrays;
+    use crate::survey::Take;
 
     /// A table of as many spectra as `count` says, of which one makes the reader panic.
     struct Poisoned {
@@ -330,7 +331,8 @@ mod tests {
         let bytes = format!("{:<2880}", card + "END").into_bytes();
         let fits = Fits::parse(&bytes).unwrap();
         let mut out = Outlet::collecting();
-        let table = Table { layout, fits: &fits, counters };
+        let reading = &Reading { take: Take::Coadd, whole_file: true, velocities: None };
+        let table = Table { layout, fits: &fits, reading, counters };
         table.send(parts, table.first_readable(layout.count), &mut out).unwrap();
         out.into_items()
     }

@@ -14,6 +14,7 @@
 //! in some files is 1.2 km/s off.
 
 use super::Layout;
+use super::lamost::{mask_bits, observation, require_lamost, signal_to_noise};
 use crate::fits::{Fits, FitsError, Hdu, Header};
 use crate::reject::{Code, Reject};
 use crate::spectrum::{Arrays, Meta, Spectrum, check_pixels};
@@ -132,14 +133,6 @@ enum ThirdRow {
     Subcontinuum,
 }
 
-fn require_lamost(fits: &Fits) -> Result<(), String> {
-    match fits.primary().header.text("TELESCOP") {
-        Some(telescope) if telescope == "LAMOST" => Ok(()),
-        Some(telescope) => Err(format!("TELESCOP is {telescope}")),
-        None => Err("there is no TELESCOP".into()),
-    }
-}
-
 /// Tells the image layouts apart: by the list of rows in EXTEN0, and where that is missing by
 /// whether the row agrees with the dispersion that the header states.
 fn third_row(fits: &Fits) -> Result<ThirdRow, String> {
@@ -204,37 +197,12 @@ fn image_spectrum(primary: &Hdu, wave: Vec<f64>) -> Result<Spectrum, Reject> {
     Spectrum::new(SURVEY, arrays, read_meta(&primary.header))
 }
 
-/// Masks are stored as floats. A value that is no small whole number is itself a defect and sets
-/// every bit.
-fn mask_bits(values: &[f32]) -> Vec<u16> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
-    #[expect(clippy::float_cmp, reason = "a whole number survives the way there and back")]
-    let bits = |value: f32| {
-        let whole = value as u16;
-        if f32::from(whole) == value { whole } else { u16::MAX }
-    };
-    values.iter().copied().map(bits).collect()
-}
-
 fn read_meta(header: &Header) -> Meta {
-    let small = |keyword: &str| header.integer(keyword).and_then(|n| i32::try_from(n).ok());
     let snr = |new: &str, pilot: &str| {
-        #[expect(clippy::cast_possible_truncation, reason = "a catalogue column of 32 bits")]
-        let narrow = |value: f64| value as f32;
-        // -9999 stands for missing.
-        let value = header.float(new).or_else(|| header.float(pilot))?;
-        Some(narrow(value)).filter(|&value| value > -999.0 && value.is_finite())
+        let keyword = if header.float(new).is_some() { new } else { pilot };
+        signal_to_noise(header, keyword)
     };
     Meta {
-        obsid: header.integer("OBSID").filter(|&obsid| obsid > 0),
-        lmjd: small("LMJD"),
-        planid: header.text("PLANID"),
-        spid: small("SPID"),
-        fiberid: small("FIBERID"),
-        ra: header.float("RA").filter(|ra| (0.0..=360.0).contains(ra)),
-        dec: header.float("DEC").filter(|dec| (-90.0..=90.0).contains(dec)),
-        date_obs: header.text("DATE-OBS"),
-        date_reduced: header.text("DATE"),
         snr: [
             snr("SNRU", "SN_U"),
             snr("SNRG", "SN_G"),
@@ -242,12 +210,6 @@ fn read_meta(header: &Header) -> Meta {
             snr("SNRI", "SN_I"),
             snr("SNRZ", "SN_Z"),
         ],
-        class: header.text("CLASS"),
-        subclass: header.text("SUBCLASS").filter(|subclass| subclass != "Non"),
-        z: header.float("Z").filter(|&z| z > -999.0),
-        z_err: header.float("Z_ERR").filter(|&error| error > -999.0),
-        fibermask: small("FIB_MASK").or_else(|| small("FIBERMAS")),
-        release: header.text("DATA_V"),
-        ..Meta::default()
+        ..observation(header)
     }
 }

@@ -4,11 +4,43 @@
 //! To add a survey: write `survey/<name>.rs` with a type for each layout, add a line to
 //! [`LAYOUTS`], and a fixture to the tests.
 
+mod early;
+mod lamost;
 mod lamost_lrs;
+mod lamost_mrs;
+
+pub use early::need_of_coadd;
+pub use lamost_mrs::SURVEY as LAMOST_MRS;
+use serde::{Deserialize, Serialize};
 
 use crate::fits::Fits;
 use crate::reject::{Code, Reject};
 use crate::spectrum::Spectrum;
+
+/// Which spectra are taken of a file that holds single exposures beside their sum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Take {
+    /// The sum of the exposures.
+    #[default]
+    Coadd,
+    /// Each exposure.
+    Exposures,
+    /// The sum, then each exposure.
+    Both,
+}
+
+impl Take {
+    /// Whether the sum is taken.
+    pub fn coadd(self) -> bool {
+        self != Self::Exposures
+    }
+
+    /// Whether single exposures are taken.
+    pub fn exposures(self) -> bool {
+        self != Self::Coadd
+    }
+}
 
 /// A way in which spectra lie in FITS files.
 pub trait Layout: Sync {
@@ -30,21 +62,38 @@ pub trait Layout: Sync {
     /// # Errors
     /// A coded reject that names the HDU.
     fn read(&self, fits: &Fits, index: usize) -> Result<Spectrum, Reject>;
+    /// The same layout, giving other spectra of its files; `None` if they hold one kind.
+    fn taking(&self, _: Take) -> Option<&'static dyn Layout> {
+        None
+    }
 }
 
 /// Every layout that can be read. At most one recognises a file, so their order does not matter.
-pub const LAYOUTS: &[&dyn Layout] =
-    &[&lamost_lrs::PilotImage, &lamost_lrs::Image, &lamost_lrs::CoaddTable];
+pub const LAYOUTS: &[&dyn Layout] = &[
+    &lamost_lrs::PilotImage,
+    &lamost_lrs::Image,
+    &lamost_lrs::CoaddTable,
+    &lamost_mrs::PixelRows(Take::Coadd),
+    &lamost_mrs::VectorCells(Take::Coadd),
+];
+
+/// Finds the layout of a file; of exposures and their sum it gives the sum.
+///
+/// # Errors
+/// [`Code::UNKNOWN_LAYOUT`] with what each layout misses.
+pub fn detect(fits: &Fits) -> Result<&'static dyn Layout, Reject> {
+    detect_taking(fits, Take::Coadd)
+}
 
 /// Finds the layout of a file.
 ///
 /// # Errors
 /// [`Code::UNKNOWN_LAYOUT`] with what each layout misses.
-pub fn detect(fits: &Fits) -> Result<&'static dyn Layout, Reject> {
+pub fn detect_taking(fits: &Fits, take: Take) -> Result<&'static dyn Layout, Reject> {
     let mut reasons = Vec::new();
     for &layout in LAYOUTS {
         match layout.recognise(fits) {
-            Ok(()) => return Ok(layout),
+            Ok(()) => return Ok(layout.taking(take).unwrap_or(layout)),
             Err(reason) => reasons.push(format!("not {}: {reason}", layout.name())),
         }
     }

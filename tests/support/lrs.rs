@@ -191,7 +191,7 @@ fn gzip_at(level: libdeflater::CompressionLvl, bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-fn card(keyword: &str, value: &str) -> String {
+pub fn card(keyword: &str, value: &str) -> String {
     if value.starts_with('\'') {
         format!("{keyword:<8}= {value}")
     } else {
@@ -199,7 +199,7 @@ fn card(keyword: &str, value: &str) -> String {
     }
 }
 
-fn header(cards: &[String]) -> Vec<u8> {
+pub fn header(cards: &[String]) -> Vec<u8> {
     let mut bytes: Vec<u8> =
         cards.iter().flat_map(|card| format!("{card:<80}").into_bytes()).collect();
     bytes.extend(format!("{:<80}", "END").into_bytes());

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
 pub mod lrs;
+pub mod mrs;
 pub mod night;
 pub mod reductions;
 pub mod sealed;

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use starmill::fits::Fits;
+use starmill::input::Need;
 use starmill::prep::Recipe;
 use starmill::reject::Reject;
 use starmill::spectrum::Spectrum;
-use starmill::survey::{self, LAYOUTS};
+use starmill::survey::{self, LAYOUTS, Layout, Take};
 use starmill_onnx::Model;
 
 use crate::budget::{self, SLACK};
@@ -33,10 +34,11 @@ pub fn check(bytes: &[u8]) {
         let takers = LAYOUTS.iter().filter(|layout| layout.recognise(&fits).is_ok()).count();
         assert!(takers <= 1, "{takers} layouts claim the file");
         let layout = match survey::detect(&fits) {
-            Ok(layout) => layout,
+            Ok(layout) => layout.taking(Take::Both).unwrap_or(layout),
             Err(reject) => return check_reject(&reject),
         };
         assert_eq!(takers, 1);
+        check_beginning(bytes, &fits, layout);
         let count = layout.count(&fits);
         assert!(count <= bytes.len(), "{count} spectra in {} bytes", bytes.len());
         for index in 0..count.min(MOST_READ) {
@@ -53,6 +55,22 @@ pub fn check(bytes: &[u8]) {
             }
         }
     });
+}
+
+/// If a part of the file is said to be enough, it gives the sum of the whole.
+fn check_beginning(bytes: &[u8], fits: &Fits, layout: &dyn Layout) {
+    let Need::Enough(length) = survey::need_of_coadd(bytes) else { return };
+    assert!(length <= bytes.len());
+    let Some(coadd) = layout.taking(Take::Coadd) else { return };
+    let beginning = Fits::parse(&bytes[..length]).expect("it holds whole HDUs");
+    // Where COMBIN_B or COMBIN_R denies an arm that is there, the file contradicts itself.
+    if ["COADD_B", "COADD_R"].iter().any(|arm| fits.named(arm).is_some() != beginning.named(arm).is_some()) {
+        return;
+    }
+    match (coadd.read(fits, 0), coadd.read(&beginning, 0)) {
+        (Ok(whole), Ok(part)) => check_same(&whole, &part),
+        (whole, part) => assert_eq!(whole.map(drop), part.map(drop)),
+    }
 }
 
 fn check_reject(reject: &Reject) {
@@ -81,7 +99,8 @@ fn check_spectrum(spectrum: &Spectrum) {
         assert!(ivar.is_finite() && ivar >= 0.0 && (flux.is_finite() || ivar == 0.0));
     }
     let meta = &spectrum.meta;
-    assert!(meta.snr.iter().flatten().all(|snr| snr.is_finite()), "{:?}", meta.snr);
+    let mut snr = meta.snr.iter().chain([&meta.snr_b, &meta.snr_r]).flatten();
+    assert!(snr.all(|snr| snr.is_finite()), "{meta:?}");
     assert!([meta.ra, meta.dec, meta.z, meta.z_err].iter().flatten().all(|x| x.is_finite()));
     assert!(spectrum.name().is_none_or(|name| name.is_ascii() && name.len() <= 1024));
     match (RECIPE.prepare(spectrum), RECIPE.prepare(spectrum)) {

@@ -1,0 +1,185 @@
+//! Catalogues of medium-resolution spectra, with velocities from a catalogue.
+//!
+//! There is no model of the survey that a test could use, so that FCResNet is given another recipe and
+//! name: its labels mean nothing, but everything around them does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::Value;
+
+use crate::support::lrs::{self, Lrs, gzip};
+use crate::support::mrs::{Layout, Mrs};
+use crate::support::{self, starmill};
+
+/// A folder with a model, inputs and a catalogue of velocities.
+struct Desk(tempfile::TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self(tempfile::tempdir().unwrap());
+        let model = desk.path("models/medium");
+        fs::create_dir_all(&model).unwrap();
+        let shipped = support::root().join("onnx/models/fcresnet");
+        for entry in fs::read_dir(&shipped).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), model.join(entry.file_name())).unwrap();
+        }
+        // 143 bins within the blue arm.
+        let manifest = fs::read_to_string(shipped.join("manifest.toml")).unwrap();
+        let manifest = manifest
+            .replace("name = \"fcresnet\"", "name = \"medium\"")
+            .replace("surveys = [\"lamost-lrs\"]", "surveys = [\"lamost-mrs\"]")
+            .replace("first = 4000.3685104612505", "first = 4970.0")
+            .replace("last = 8120.822162499838", "last = 5335.6")
+            .replace("resolving_power = 200.0", "resolving_power = 2000.0");
+        fs::write(model.join("manifest.toml"), manifest).unwrap();
+        let input = desk.path("input");
+        fs::create_dir(&input).unwrap();
+        for seed in 0..4 {
+            let layout = [Layout::Rows, Layout::Cells][seed as usize % 2];
+            let bytes = gzip(&Mrs::star(seed).to_fits(layout));
+            fs::write(input.join(format!("med-{seed}.fits.gz")), bytes).unwrap();
+        }
+        fs::write(input.join("low.fits.gz"), Lrs::star(1).to_gzip(lrs::Layout::Table)).unwrap();
+        // Two exposures, a coadd with a flag on its better velocity, and a coadd without any.
+        let velocities = "obsid,lmjd,spid,fiberid,lmjm,coadd,rv_b0,rv_b0_err,rv_br0,rv_br0_err,rv_br_flag\n\
+             589000000,58025,2,1,83555758,0,-30.5,0.75,-31.25,0.5,0\n\
+             589000000,58025,2,1,83555772,0,-28.5,0.75,-9999.0,-9999.0,0\n\
+             589000000,58025,2,1,83555758,1,-29.0,0.75,-29.5,0.25,1\n\
+             589000001,58025,2,2,83555758,1,-9999.0,-9999.0,-9999.0,-9999.0,0\n";
+        fs::write(desk.path("rv.csv"), velocities).unwrap();
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Runs the model over the inputs with these settings beside those of the desk.
+    fn run(&self, out: &str, input: &str, rv: bool) -> Output {
+        let mut text = format!("[models]\ndir = {:?}\n[input]\n{input}\n", self.path("models"));
+        if rv {
+            text += &format!("[rv]\ncatalogue = {:?}\n", self.path("rv.csv"));
+        }
+        let config = self.path("config.toml");
+        fs::write(&config, text).unwrap();
+        starmill(&["run", "--model", "medium", "--config"])
+            .arg(config)
+            .arg("--out")
+            .arg(self.path(out))
+            .arg(self.path("input"))
+            .output()
+            .expect("the program starts")
+    }
+
+    fn table(&self, out: &str, name: &str) -> RecordBatch {
+        let file = fs::File::open(self.path(out).join(name)).unwrap();
+        let mut batches = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        batches.next().unwrap().unwrap()
+    }
+
+    fn settings(&self, out: &str) -> Value {
+        let manifest = fs::read(self.path(out).join("run.json")).unwrap();
+        serde_json::from_slice::<Value>(&manifest).unwrap()["settings"].clone()
+    }
+}
+
+fn texts(batch: &RecordBatch, name: &str) -> Vec<String> {
+    let column = batch.column_by_name(name).unwrap().as_string::<i32>();
+    column.iter().map(|text| text.unwrap_or("-").to_owned()).collect()
+}
+
+fn numbers(batch: &RecordBatch, name: &str) -> Vec<Option<f64>> {
+    batch.column_by_name(name).unwrap().as_primitive::<Float64Type>().iter().collect()
+}
+
+#[test]
+fn each_sum_and_each_exposure_is_a_row_with_its_own_velocity() {
+    if !support::has_library("medium-resolution rows") {
+        return;
+    }
+    let desk = Desk::new();
+    let output = desk.run("out", "spectra = \"both\"", true);
+    support::assert_ended(&output, 1, "rows=16 rejects=1 files=5");
+    let rows = desk.table("out", "catalogue.parquet");
+    let first = "lamost-mrs:58025-HIP9645901-02-001";
+    assert_eq!(
+        texts(&rows, "spectrum_id")[..4],
+        ["", "-83555758", "-83555772", "-83555785"].map(|behind| format!("{first}{behind}"))
+    );
+    let sources = ["rv.csv:rv_b0", "rv.csv:rv_br0", "rv.csv:rv_b0", "-", "-"];
+    assert_eq!(texts(&rows, "rv_source")[..5], sources);
+    let expected = [Some(-29.0), Some(-31.25), Some(-28.5), None, None];
+    assert_eq!(numbers(&rows, "rv")[..5], expected);
+    assert_eq!(numbers(&rows, "rv_err")[..3], [Some(0.75), Some(0.5), Some(0.75)]);
+    let coadd = rows.column_by_name("coadd").unwrap().as_boolean();
+    assert!(coadd.iter().enumerate().all(|(row, coadd)| coadd == Some(row % 4 == 0)));
+    let rejects = desk.table("out", "rejects.parquet");
+    assert_eq!(texts(&rejects, "reason"), ["wrong_survey"]);
+    let settings = desk.settings("out");
+    assert_eq!(settings["input.spectra"], "both");
+    let digest = blake3::hash(&fs::read(desk.path("rv.csv")).unwrap());
+    assert_eq!(settings["rv.catalogue"], format!("blake3 {digest}"));
+
+    // What is in it would change with other velocities or spectra: that is another catalogue.
+    let output = desk.run("out", "spectra = \"coadd\"", true);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = desk.run("out", "spectra = \"both\"", false);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    support::assert_ended(
+        &desk.run("out", "spectra = \"both\"", true),
+        1,
+        "rows=16 rejects=1 files=5",
+    );
+}
+
+#[test]
+fn a_catalogue_is_the_same_whether_files_are_inflated_to_their_ends_or_not() {
+    if !support::has_library("streamed catalogues") {
+        return;
+    }
+    let desk = Desk::new();
+    for (out, input) in [("whole", ""), ("early", "whole_file = false")] {
+        support::assert_ended(&desk.run(out, input, true), 1, "rows=4 rejects=1 files=5");
+    }
+    for name in ["catalogue.fits", "catalogue.parquet", "rejects.fits", "inputs.b3"] {
+        let read = |out: &str| fs::read(desk.path(out).join(name)).unwrap();
+        assert!(read("whole") == read("early"), "{name} differs");
+    }
+    assert_eq!(desk.settings("early")["input.whole_file"], "false");
+}
+
+#[test]
+fn a_low_resolution_model_gives_a_reject_and_the_columns_it_always_had() {
+    if !support::has_library("rejects of the wrong survey") {
+        return;
+    }
+    let desk = Desk::new();
+    let path = desk.path("out");
+    let output = support::run(&path, &[&desk.path("input")]);
+    support::assert_ended(&output, 1, "rows=1 rejects=4 files=5");
+    let rejects = desk.table("out", "rejects.parquet");
+    assert_eq!(texts(&rejects, "reason"), ["wrong_survey"; 4]);
+    assert!(rejects.column_by_name("rv_source").is_none());
+    assert!(desk.settings("out").get("input.spectra").is_none());
+}
+
+#[test]
+fn a_run_does_not_begin_with_a_catalogue_of_velocities_that_is_none() {
+    if !support::has_library("broken velocities") {
+        return;
+    }
+    let desk = Desk::new();
+    fs::write(desk.path("rv.csv"), "star,velocity\n1,2\n").unwrap();
+    let output = desk.run("out", "", true);
+    assert_eq!(output.status.code(), Some(2));
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("rv.keys") && log.contains("rv.csv"), "{log}");
+    assert!(!Path::exists(&desk.path("out/run.json")));
+}
