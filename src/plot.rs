@@ -102,8 +102,10 @@ fn title(spectrum: &Spectrum) -> String {
     if let Some(class) = &meta.class {
         title += &format!("   {class} {}", meta.subclass.as_deref().unwrap_or(""));
     }
-    if let Some(snr) = meta.snr[1] {
-        title += &format!("   S/N(g) = {snr:.0}");
+    for (name, snr) in [("g", meta.snr[1]), ("blue", meta.snr_b), ("red", meta.snr_r)] {
+        if let Some(snr) = snr {
+            title += &format!("   S/N({name}) = {snr:.0}");
+        }
     }
     title
 }
@@ -148,10 +150,11 @@ fn draw_flux(area: &DrawingArea<BitMapBackend, Shift>, spectrum: &Spectrum) -> D
         let label = Text::new(*name, (*line + 8.0, high), (FONT, 15).into_font().color(&INK));
         chart.draw_series(std::iter::once(label))?;
     }
-    // Runs of usable pixels, so that a line never crosses a gap.
+    // Runs of usable pixels, so that a line never crosses a gap, be it of pixels or between two arms.
+    let adjoin = |a: usize, b: usize| wave[b] < 1.01 * wave[a];
     let runs: Vec<Vec<(f64, f32)>> = (0..wave.len())
         .collect::<Vec<_>>()
-        .chunk_by(|&a, &b| usable(a) && usable(b))
+        .chunk_by(|&a, &b| usable(a) && usable(b) && adjoin(a, b))
         .map(|run| run.iter().filter(|&&p| usable(p)).map(|&p| (wave[p], flux[p])).collect())
         .collect();
     for run in runs.into_iter().filter(|run: &Vec<(f64, f32)>| run.len() > 1) {

@@ -115,14 +115,15 @@ fn small_star() -> Lrs {
     }
 }
 
+fn few<T: Copy>(values: &[T]) -> Vec<T> {
+    values.iter().copied().step_by(KEPT).collect()
+}
+
 /// A file with both sums and one exposure.
 fn small_medium_star() -> Mrs {
     let mut star = Mrs::star(1);
     star.arms.retain(|(name, _)| name.starts_with("COADD") || name.ends_with("772"));
     for (_, arm) in &mut star.arms {
-        fn few<T: Copy>(values: &[T]) -> Vec<T> {
-            values.iter().copied().step_by(KEPT).collect()
-        }
         arm.loglam = few(&arm.loglam);
         arm.flux = few(&arm.flux);
         arm.ivar = few(&arm.ivar);

@@ -233,16 +233,13 @@ impl Numbers<'_, '_> {
             return finite(text.trim_matches([' ', '\0']).parse().ok()?);
         }
         let cell = table.cell(column, row, table.width(column).ok()?).ok()?;
-        let whole = match (column.kind, cell) {
-            (b'E', &[a, b, c, d]) => return self.scaled(f32::from_be_bytes([a, b, c, d]).into()),
-            (b'D', &[a, b, c, d, e, f, g, h]) => {
-                return self.scaled(f64::from_be_bytes([a, b, c, d, e, f, g, h]));
-            }
-            (b'B', &[a]) => i64::from(a),
-            (b'I', &[a, b]) => i64::from(i16::from_be_bytes([a, b])),
-            (b'J', &[a, b, c, d]) => i64::from(i32::from_be_bytes([a, b, c, d])),
-            (b'K', &[a, b, c, d, e, f, g, h]) => i64::from_be_bytes([a, b, c, d, e, f, g, h]),
-            _ => return None,
+        let whole = match column.kind {
+            b'E' => return self.scaled(f32::from_be_bytes(cell.try_into().ok()?).into()),
+            b'D' => return self.scaled(f64::from_be_bytes(cell.try_into().ok()?)),
+            b'B' => i64::from(u8::from_be_bytes(cell.try_into().ok()?)),
+            b'I' => i64::from(i16::from_be_bytes(cell.try_into().ok()?)),
+            b'J' => i64::from(i32::from_be_bytes(cell.try_into().ok()?)),
+            _ => i64::from_be_bytes(cell.try_into().ok()?),
         };
         #[expect(clippy::cast_precision_loss, reason = "identifiers have less than 53 bits")]
         if Some(whole) == self.null { None } else { self.scaled(whole as f64) }

@@ -7,12 +7,15 @@ use std::path::Path;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Fault, KEYS, LMJM, OBSID, RvKeys, RvSettings};
+use super::{FIBERID, Fault, KEYS, LMJM, OBSID, RvKeys, RvSettings};
 use crate::fits::{ScanError, scan_table};
 use crate::input::Digest;
 
 /// What takes a row: the values of the wanted columns, and which of those there are.
 pub(super) type Visit<'a> = dyn FnMut(&[Option<f64>], &[bool]) -> Result<(), Fault> + 'a;
+
+/// What takes a record as its fields.
+type VisitFields<'a> = dyn FnMut(&[&[u8]]) -> Result<(), Fault> + 'a;
 
 /// The longest record of a CSV file, bytes; LAMOST's have less than one thousand.
 const MOST_RECORD: usize = 1 << 16;
@@ -93,9 +96,9 @@ fn positions(columns: &[String], settings: &RvSettings) -> Result<Vec<Option<usi
     let positions: Vec<Option<usize>> =
         wanted.iter().map(|name| columns.iter().position(|column| column == name)).collect();
     let listed = || columns.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
-    let by_minute = positions[LMJM..LMJM + 3].iter().all(Option::is_some);
+    let by_minute = positions[LMJM..=FIBERID].iter().all(Option::is_some);
     if !by_minute && positions[OBSID].is_none() {
-        let missing = format!("{}, nor {}", wanted[OBSID], wanted[LMJM..LMJM + 3].join(", "));
+        let missing = format!("{}, nor {}", wanted[OBSID], wanted[LMJM..=FIBERID].join(", "));
         return Err(Fault::NoColumn { missing, columns: listed(), key: "rv.keys" });
     }
     if positions[KEYS..].iter().step_by(3).all(Option::is_none) {
@@ -194,11 +197,7 @@ impl Records {
         Self { reader, output: vec![0; MOST_RECORD], ends: vec![0; MOST_FIELDS] }
     }
 
-    fn read(
-        &mut self,
-        source: &mut impl BufRead,
-        visit: &mut dyn FnMut(&[&[u8]]) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+    fn read(&mut self, source: &mut impl BufRead, visit: &mut VisitFields) -> Result<(), Fault> {
         let (mut filled, mut fields) = (0, 0);
         loop {
             let input = source.fill_buf().map_err(Fault::Io)?;

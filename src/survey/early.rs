@@ -9,7 +9,7 @@ use crate::input::Need;
 const HEADER: usize = 24 << 10;
 
 /// What a file must show before the sum can be read from it: both arms to their last byte, or one where
-/// COMBIN_B or COMBIN_R is F, so that there is no other. Of any other file all is needed.
+/// `COMBIN_B` or `COMBIN_R` is F, so that there is no other. Of any other file all is needed.
 pub fn need_of_coadd(bytes: &[u8]) -> Need {
     // Whether nothing more is to come of this arm.
     let (mut blue, mut red) = (false, false);

@@ -2,9 +2,9 @@
 //! heliocentric).
 //!
 //! Data model: <https://www.lamost.org/dr9/v1.0/doc/mr-data-production-description>. A file holds one
-//! fibre of one night: the sum of its exposures in extensions COADD_B and COADD_R, then each exposure
-//! in B-LMJM and R-LMJM, where LMJM is the local modified Julian minute at which it began. Extensions
-//! are found by name, for a sum is missing where COMBIN_B or COMBIN_R is F, and an exposure may have
+//! fibre of one night: the sum of its exposures in extensions `COADD_B` and `COADD_R`, then each
+//! exposure in B-LMJM and R-LMJM, where LMJM is the local modified Julian minute at which it began. Extensions
+//! are found by name, for a sum is missing where `COMBIN_B` or `COMBIN_R` is F, and an exposure may have
 //! one arm. Each sum and each exposure is a spectrum of its own: blue pixels, then red pixels, with
 //! nothing between the arms.
 //!
@@ -211,7 +211,7 @@ fn read(fits: &Fits, form: Form, take: Take, index: usize) -> Result<Spectrum, R
     Spectrum::new(SURVEY, arrays, Meta { snr_b: snr(blue), snr_r: snr(red), ..meta })
 }
 
-/// A plain file that is cut between two extensions looks whole but lacks exposures. N_EXTEN counts all
+/// A plain file that is cut between two extensions looks whole but lacks exposures. `N_EXTEN` counts all
 /// HDUs in the older layout; whether it does in the newer one is not known.
 fn require_all_extensions(fits: &Fits) -> Result<(), Reject> {
     let (present, said) = (fits.hdus.len(), fits.primary().header.integer("N_EXTEN"));
@@ -308,9 +308,6 @@ fn in_order(mut arrays: Arrays) -> Arrays {
             _ => kept.push(pixel),
         }
     }
-    fn only<T: Copy>(values: &[T], kept: &[usize]) -> Vec<T> {
-        kept.iter().map(|&pixel| values[pixel]).collect()
-    }
     Arrays {
         wave: only(&arrays.wave, &kept),
         flux: only(&arrays.flux, &kept),
@@ -318,6 +315,10 @@ fn in_order(mut arrays: Arrays) -> Arrays {
         andmask: only(&arrays.andmask, &kept),
         ormask: only(&arrays.ormask, &kept),
     }
+}
+
+fn only<T: Copy>(values: &[T], kept: &[usize]) -> Vec<T> {
+    kept.iter().map(|&pixel| values[pixel]).collect()
 }
 
 /// The first LMJM in the list of a sum, `83555758-83555772-83555785`. Up to three stand in LMJMLIST,

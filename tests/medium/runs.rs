@@ -63,9 +63,10 @@ impl Desk {
 
     /// Runs the model over the inputs with these settings beside those of the desk.
     fn run(&self, out: &str, input: &str, rv: bool) -> Output {
-        let mut text = format!("[models]\ndir = {:?}\n[input]\n{input}\n", self.path("models"));
+        let mut text =
+            format!("[models]\ndir = '{}'\n[input]\n{input}\n", self.path("models").display());
         if rv {
-            text += &format!("[rv]\ncatalogue = {:?}\n", self.path("rv.csv"));
+            text += &format!("[rv]\ncatalogue = '{}'\n", self.path("rv.csv").display());
         }
         let config = self.path("config.toml");
         fs::write(&config, text).unwrap();

@@ -1,4 +1,4 @@
-//! The public files against what astropy reads from them (make_golden.py).
+//! The public files against what astropy reads from them (`make_golden.py`).
 
 use std::path::Path;
 

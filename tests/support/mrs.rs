@@ -178,9 +178,12 @@ impl Arm {
         // What masks are in the newer layout is not known: those of exposures are floats here.
         let masks_are_floats = layout == Layout::Cells && !is_sum;
         let masks = |values: &[i16]| -> Vec<Vec<u8>> {
-            let cell = |value: i16| match masks_are_floats {
-                true => f32::from(value).to_be_bytes().to_vec(),
-                false => value.to_be_bytes().to_vec(),
+            let cell = |value: i16| {
+                if masks_are_floats {
+                    f32::from(value).to_be_bytes().to_vec()
+                } else {
+                    value.to_be_bytes().to_vec()
+                }
             };
             values.iter().map(|&value| cell(value)).collect()
         };
