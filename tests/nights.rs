@@ -120,7 +120,8 @@ fn a_catch_up_without_end_does_not_keep_tonight_open() {
     }
     let inboxes = [("old", "old", "catch-up"), ("live", "in", "live")];
     let place = Place::new("");
-    place.configure_inboxes("read.workers = 1", &inboxes);
+    // A live file overtakes what waits in the inbox, not what was taken.
+    place.configure_inboxes("read.workers = 1\nlist.queue_items = 4", &inboxes);
     let old = Lrs::star(1).with("DATE-OBS", "'2017-11-10T21:00:00'").to_gzip(Layout::Image);
     // Each takes a tenth of a second to read, so that they last longer than anyone waits here.
     for number in 0..400 {
