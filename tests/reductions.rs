@@ -3,12 +3,13 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use starmill::catalogue::Manifest;
 use support::lrs::{Layout, Lrs};
-use support::night::{assert_same, config, verify};
+use support::night::{assert_same, config, segments, verify};
 use support::reductions::{Row, rejects, rows};
 
 /// The same observation, reduced in this year.
@@ -61,6 +62,14 @@ fn all_reductions_have_a_row_if_that_is_chosen_whatever_their_order() {
         [row("2022", 1, false), row("2018", 2, true), row("2015", 3, true), row("2020", 1, false)];
     assert_eq!(told(&out("all")), whole);
     assert_eq!(rejects(&out("all")), ["duplicate_content"]);
+    // Segments are those of versions that knew no reductions: such a catalogue needs sealing alone.
+    assert!(!segments(&out("all")).is_empty());
+    for segment in segments(&out("all")) {
+        let schema =
+            ParquetRecordBatchReaderBuilder::try_new(File::open(segment).unwrap()).unwrap();
+        let schema = schema.schema().clone();
+        assert!(schema.index_of("flags").is_ok() && schema.index_of("reduction").is_err());
+    }
 
     // In another order, file by file, with other workers.
     fs::create_dir(out("slow")).unwrap();
