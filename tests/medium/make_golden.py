@@ -14,7 +14,7 @@ from astropy.io import fits
 
 
 def spectrum(hdus: fits.HDUList, names: dict[str, str]) -> dict:
-    """The numbers of one spectrum; `names` gives the extension of each arm."""
+    """Return the numbers of one spectrum; `names` gives the extension of each arm."""
     present = {arm: hdus[name] for arm, name in names.items() if name in hdus}
     columns: dict[str, list[np.ndarray]] = {}
     for hdu in present.values():
