@@ -1,0 +1,21 @@
+"""RRNet and SPEMR: seventeen labels from LAMOST's medium-resolution spectra.
+
+The modules in the order data meets them:
+
+`labels`         the labels, and the regions of SPEMR
+`syntheses`      the grid of SYNSPEC spectra
+`emulator`       normalised flux of any label
+`observe`        what lies between a star and a spectrum of the survey
+`batch_prepare`  the recipe, on many spectra at once
+`examples`       the training set
+`net`            the nets, their sizes and the reference forward pass
+`fit`            the published loss and schedule, with checkpoints
+`ensemble`       what members say together, and the fusion of regions
+`network_file`   what both graphs have in common
+`plain_graph`    the layers as published
+`fast_graph`     the same function, made for a CPU
+`speed`          both graphs side by side
+`published`      weights of the published code, read without running its pickles
+`evaluate`       figures on held-out spectra
+`pipeline`       the steps from the grid to the graph, and `cli` its command line
+"""

@@ -1,0 +1,238 @@
+"""The same function as the plain graph, several times faster on a CPU.
+
+- Convolutions of 4 to 16 channels keep no core busy. Eight neighbouring pixels are taken as
+  channels of one tile, so that each is a convolution of 16 and 32 channels over 900 tiles, for which
+  ONNX Runtime has kernels without copies. A block's second convolution and its shortcut take in the
+  average pool (`net.block_matrices`). The banded weights are mostly zeros, and yet it is faster.
+- The recurrence is unrolled: one product drives all steps. Members take their steps together.
+- Trunks with equal weights, as SPEMR's fine-tuning leaves them, are evaluated once, and the first
+  dense layers behind one trunk are one product.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from starmill_export.rrnet import net
+from starmill_export.rrnet.builder import Builder
+from starmill_export.rrnet.fit import HEAD_PREFIXES
+from starmill_export.rrnet.net import Parameters, Shape
+from starmill_export.rrnet.network_file import (
+    INPUT,
+    Ensemble,
+    add_combination,
+    add_outputs_of_head,
+    outputs,
+)
+
+
+@dataclass
+class Trunk:
+    """Weights up to the dense layers, and the (region, member) pairs that go on from there."""
+
+    parameters: Parameters
+    users: list[tuple[int, int]]
+
+
+def shared_trunks(model: Ensemble) -> list[Trunk]:
+    """Group members whose weights below the dense layers are equal to the last bit."""
+    found: dict[bytes, Trunk] = {}
+    for region, members in enumerate(model.regions):
+        for index, member in enumerate(members):
+            names = sorted(name for name in member if not name.startswith(HEAD_PREFIXES))
+            key = b"".join(np.ascontiguousarray(member[name]).tobytes() for name in names)
+            found.setdefault(key, Trunk(member, [])).users.append((region, index))
+    return list(found.values())
+
+
+def build(
+    model: Ensemble, name: str, version: str, half: bool = False, unroll: bool = True
+) -> onnx.ModelProto:
+    """`spectrum` [N, pixels], standardised, to the outputs of `network_file`.
+
+    Without `unroll` the recurrence is the RNN operator, which serves where a loader wants few nodes.
+    """
+    if not model.shape.residual:
+        raise ValueError("the fast graph is for residual trunks: export StarNet as a plain graph")
+    builder = Builder(half)
+    trunks = shared_trunks(model)
+    shape = model.shape
+    # Two dimensions, for the kernels that want them, of which the first is one high.
+    source = builder.add("Unsqueeze", [INPUT, builder.ints(1, 2)], "pixels")
+    values = [
+        _blocks(builder, source, trunk.parameters, shape, f"trunk{index}")
+        for index, trunk in enumerate(trunks)
+    ]
+    if shape.recurrent:
+        values = _recurrences(builder, values, trunks, shape, unroll)
+    else:
+        values = [_by_channel(builder, value, shape) for value in values]
+    heads: dict[tuple[int, int], tuple[str, str]] = {}
+    for value, trunk in zip(values, trunks, strict=True):
+        heads |= _heads(builder, value, model, trunk)
+    ordered = [
+        [heads[region, index] for index in range(len(members))]
+        for region, members in enumerate(model.regions)
+    ]
+    add_combination(builder, ordered, model.scaling)
+    return builder.model(
+        name, version, (INPUT, ["N", shape.pixels]), outputs(model), "starmill_export"
+    )
+
+
+def _blocks(builder: Builder, source: str, parameters: Parameters, shape: Shape, name: str) -> str:
+    """All residual blocks: pixels [N, 1, 1, pixels] -> [N, pooled, channels] behind a ReLU."""
+    value = source
+    for block, channels in enumerate(shape.channels):
+        tile = 2 ** (len(shape.channels) - block)
+        title = f"{name}.block{block}"
+        matrices = net.block_matrices(parameters, block, tile)
+        halo = (tile + 2) * channels
+        second, shortcut = matrices.outer[:halo], matrices.outer[halo:]
+        if block == 0:
+            # The tiles are made by strides.
+            inner = _convolution(
+                builder, value, _stem(matrices.inner), matrices.inner_bias, f"{title}.in", tile, 1
+            )
+            straight = _convolution(
+                builder, value, _stem(shortcut), None, f"{title}.shortcut", tile, 0
+            )
+        else:
+            inner = _convolution(
+                builder, value, _over_tiles(matrices.inner, tile), matrices.inner_bias,
+                f"{title}.in", 1, 1,
+            )  # fmt: skip
+            straight = _convolution(
+                builder, value, shortcut.T[:, :, None, None], None, f"{title}.shortcut", 1, 0
+            )
+        inner = builder.add("Relu", [inner], f"{title}.in.relu")
+        pooled = _convolution(
+            builder, inner, _over_tiles(second, tile), matrices.outer_bias, f"{title}.out", 1, 1
+        )
+        value = builder.add("Add", [pooled, straight], f"{title}.pooled")
+    value = builder.add("Relu", [value], f"{name}.out")
+    value = builder.add("Squeeze", [value, builder.ints(2)], f"{name}.out.flat")
+    return builder.add("Transpose", [value], f"{name}.by_wavelength", perm=[0, 2, 1])
+
+
+def _convolution(
+    builder: Builder,
+    source: str,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    name: str,
+    stride: int,
+    padding: int,
+) -> str:
+    # Folded weights have values that float16 does not hold; they are small and stay float32.
+    inputs = [source, builder.constant(f"{name}.weight", weight.astype(np.float32))]
+    if bias is not None:
+        inputs.append(builder.constant(f"{name}.bias", bias.astype(np.float32)))
+    return builder.add(
+        "Conv",
+        inputs,
+        name,
+        kernel_shape=list(weight.shape[2:]),
+        strides=[1, stride],
+        pads=[0, padding, 0, padding],
+    )
+
+
+def _stem(matrix: np.ndarray) -> np.ndarray:
+    """Weight [outputs, 1, 1, pixels] of a matrix [pixels, outputs] on the spectrum itself."""
+    return matrix.T[:, None, None, :]
+
+
+def _over_tiles(matrix: np.ndarray, tile: int) -> np.ndarray:
+    """Weight [outputs, tile x channels, 1, 3] of a matrix on a tile with one pixel on each side."""
+    rows = matrix.reshape(tile + 2, -1, matrix.shape[1])
+    weight = np.zeros((3, tile, rows.shape[1], matrix.shape[1]), np.float32)
+    weight[0, -1], weight[1], weight[2, 0] = rows[0], rows[1:-1], rows[-1]
+    return weight.reshape(3, -1, matrix.shape[1]).transpose(2, 1, 0)[:, :, None, :]
+
+
+def _by_channel(builder: Builder, value: str, shape: Shape) -> str:
+    """The order in which nets without recurrence flatten."""
+    turned = builder.add("Transpose", [value], f"{value}.channels", perm=[0, 2, 1])
+    return builder.reshape(turned, f"{value}.features", 0, shape.features)
+
+
+def _recurrences(
+    builder: Builder, values: list[str], trunks: list[Trunk], shape: Shape, unroll: bool
+) -> list[str]:
+    driven = []
+    for index, (value, trunk) in enumerate(zip(values, trunks, strict=True)):
+        weights = trunk.parameters
+        bands = builder.reshape(value, f"trunk{index}.bands", 0, shape.bands, shape.band)
+        if not unroll:
+            driven.append(_operator(builder, bands, weights, shape, f"trunk{index}"))
+            continue
+        bias = weights["rnn.bias_ih_l0"] + weights["rnn.bias_hh_l0"]
+        drive = builder.product(bands, f"trunk{index}.driven", weights["rnn.weight_ih_l0"].T, bias)
+        driven.append(builder.add("Unsqueeze", [drive, builder.ints(0)], f"{drive}.one"))
+    if not unroll:
+        return driven
+    # [trunks, N, bands, width]: one product a step serves every trunk.
+    stacked = driven[0]
+    if len(driven) > 1:
+        stacked = builder.add("Concat", driven, "driven", axis=0)
+    weight = builder.weight(
+        "states.weight", np.stack([trunk.parameters["rnn.weight_hh_l0"].T for trunk in trunks])
+    )
+    steps = [f"drive{step}" for step in range(shape.bands)]
+    if shape.bands > 1:
+        builder.split(stacked, steps, axis=2)
+    else:
+        steps = [stacked]
+    states: list[str] = []
+    for step, drive in enumerate(steps):
+        flat = builder.add("Squeeze", [drive, builder.ints(2)], f"{drive}.flat")
+        if states:
+            carried = builder.add("MatMul", [states[-1], weight], f"carried{step}")
+            flat = builder.add("Add", [flat, carried], f"sum{step}")
+        states.append(builder.add("Tanh", [flat], f"state{step}"))
+    joined = builder.add("Concat", states, "states", axis=2)
+    if len(trunks) == 1:
+        return [builder.add("Squeeze", [joined, builder.ints(0)], "trunk0.features")]
+    parts = builder.split(joined, [f"trunk{index}.part" for index in range(len(trunks))], axis=0)
+    return [
+        builder.add("Squeeze", [part, builder.ints(0)], f"trunk{index}.features")
+        for index, part in enumerate(parts)
+    ]
+
+
+def _operator(builder: Builder, bands: str, weights: Parameters, shape: Shape, name: str) -> str:
+    first = builder.add("Transpose", [bands], f"{name}.steps", perm=[1, 0, 2])
+    bias = np.concatenate([weights["rnn.bias_ih_l0"], weights["rnn.bias_hh_l0"]])
+    inputs = [
+        first,
+        builder.weight(f"{name}.rnn.input", weights["rnn.weight_ih_l0"][None]),
+        builder.weight(f"{name}.rnn.state", weights["rnn.weight_hh_l0"][None]),
+        builder.constant(f"{name}.rnn.bias", bias[None]),
+    ]
+    states = builder.recurrent(inputs, f"{name}.rnn", shape.width)
+    one = builder.add("Squeeze", [states, builder.ints(1)], f"{name}.states")
+    turned = builder.add("Transpose", [one], f"{name}.recurrent", perm=[1, 0, 2])
+    return builder.reshape(turned, f"{name}.features", 0, shape.features)
+
+
+def _heads(
+    builder: Builder, source: str, model: Ensemble, trunk: Trunk
+) -> dict[tuple[int, int], tuple[str, str]]:
+    """The dense layers of every user of a trunk; their first layers are one product."""
+    members = [model.regions[region][index] for region, index in trunk.users]
+    weight = np.concatenate([member["fc1.0.weight"] for member in members])
+    bias = np.concatenate([member["fc1.0.bias"] for member in members])
+    joint = builder.dense(source, f"{source}.fc1", weight.T, bias)
+    joint = builder.add("Relu", [joint], f"{source}.fc1.relu")
+    parts = [joint]
+    if len(members) > 1:
+        parts = builder.split(joint, [f"{joint}.{index}" for index in range(len(members))], axis=1)
+    result = {}
+    for (region, index), member, part in zip(trunk.users, members, parts, strict=True):
+        name = f"region{region}.member{index}"
+        value = builder.dense(part, f"{name}.fc2", member["fc2.0.weight"].T, member["fc2.0.bias"])
+        value = builder.add("Relu", [value], f"{name}.fc2.relu")
+        result[region, index] = add_outputs_of_head(builder, value, member, name)
+    return result

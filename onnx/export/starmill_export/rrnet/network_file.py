@@ -1,0 +1,143 @@
+"""What a graph is made from, and the parts that the plain and the fast graph share."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from starmill_export.rrnet import ensemble, net
+from starmill_export.rrnet.builder import Builder
+from starmill_export.rrnet.fit import Scaling
+from starmill_export.rrnet.net import Parameters, Shape
+
+INPUT = "spectrum"
+LABELS, SIGMA, DIAGONAL, FACTORS = "labels", "sigma", "diagonal", "factors"
+
+
+@dataclass
+class Ensemble:
+    """Members by region (RRNet has one region), and what scales their labels."""
+
+    regions: list[list[Parameters]]
+    shape: Shape
+    scaling: Scaling
+
+    def rounded(self) -> "Ensemble":
+        """The same with weights that float16 holds; biases stay."""
+        return Ensemble(
+            [
+                [{name: _half(name, value) for name, value in member.items()} for member in region]
+                for region in self.regions
+            ],
+            self.shape,
+            self.scaling,
+        )
+
+    def __call__(self, spectra: np.ndarray) -> dict[str, np.ndarray]:
+        """The graph's outputs for standardised spectra, in float64: the reference."""
+        regions = []
+        for region in self.regions:
+            members = [
+                net.forward(
+                    {name: value.astype(np.float64) for name, value in member.items()},
+                    spectra.astype(np.float64),
+                    self.shape,
+                    np,
+                )
+                for member in region
+            ]
+            means, variances = (np.stack(part) for part in zip(*members, strict=True))
+            regions.append(ensemble.combine(means, variances))
+        mean, variance, diagonal, factors = (np.stack(part) for part in zip(*regions, strict=True))
+        _, _, chosen = ensemble.fuse(mean, variance)
+        take = chosen[None]
+        spread = self.scaling.label_spread
+        return {
+            LABELS: np.take_along_axis(mean, take, 0)[0] * spread + self.scaling.label_mean,
+            SIGMA: np.sqrt(np.take_along_axis(variance, take, 0)[0]) * spread,
+            DIAGONAL: np.take_along_axis(diagonal, take, 0)[0] * spread**2,
+            FACTORS: np.take_along_axis(factors, take[:, :, None, :], 0)[0] * spread,
+        }
+
+
+def _half(name: str, value: np.ndarray) -> np.ndarray:
+    return value.astype(np.float16).astype(np.float32) if "weight" in name else value
+
+
+def outputs(model: Ensemble) -> list[tuple[str, list]]:
+    """Names and shapes of what a graph gives."""
+    labels, members = model.shape.labels, len(model.regions[0])
+    return [
+        (LABELS, ["N", labels]),
+        (SIGMA, ["N", labels]),
+        (DIAGONAL, ["N", labels]),
+        (FACTORS, ["N", members - 1, labels]),
+    ]
+
+
+def add_combination(builder: Builder, heads: list[list[tuple[str, str]]], scaling: Scaling) -> None:
+    """From mean and variance [N, labels] of every member of every region to the outputs.
+
+    Sums are matrix products: `ReduceSum` adds in an order that depends on the place in the batch.
+    """
+    regions = [_combined(builder, members, f"region{index}") for index, members in enumerate(heads)]
+    mean, variance, diagonal, factors = regions[0]
+    for index, (other_mean, other_variance, other_diagonal, other_factors) in enumerate(
+        regions[1:], start=1
+    ):
+        name = f"fusion{index}"
+        better = builder.add("Less", [other_variance, variance], f"{name}.better")
+        wide = builder.add("Unsqueeze", [better, builder.ints(1)], f"{name}.better.wide")
+        mean = builder.add("Where", [better, other_mean, mean], f"{name}.mean")
+        variance = builder.add("Where", [better, other_variance, variance], f"{name}.variance")
+        diagonal = builder.add("Where", [better, other_diagonal, diagonal], f"{name}.diagonal")
+        factors = builder.add("Where", [wide, other_factors, factors], f"{name}.factors")
+    spread = builder.constant("label.spread", scaling.label_spread.astype(np.float32))
+    square = builder.constant("label.spread2", (scaling.label_spread**2).astype(np.float32))
+    offset = builder.constant("label.mean", scaling.label_mean.astype(np.float32))
+    scaled = builder.add("Mul", [mean, spread], "labels.scaled")
+    builder.add("Add", [scaled, offset], LABELS)
+    root = builder.add("Sqrt", [variance], "sigma.scaled")
+    builder.add("Mul", [root, spread], SIGMA)
+    builder.add("Mul", [diagonal, square], DIAGONAL)
+    builder.add("Mul", [factors, spread], FACTORS)
+
+
+def _combined(
+    builder: Builder, members: list[tuple[str, str]], name: str
+) -> tuple[str, str, str, str]:
+    count = len(members)
+    stacked = []
+    for part, values in zip(("means", "variances"), zip(*members, strict=True), strict=True):
+        rows = [
+            builder.add("Unsqueeze", [value, builder.ints(1)], f"{value}.row") for value in values
+        ]
+        stacked.append(builder.add("Concat", rows, f"{name}.{part}", axis=1))
+    means, variances = stacked
+    average = builder.constant("ensemble.average", np.full((1, count), 1 / count, np.float32))
+    contrast = builder.constant(
+        "ensemble.contrasts", (ensemble.contrasts(count) / np.sqrt(count)).astype(np.float32)
+    )
+    ones = builder.constant("ensemble.ones", np.ones((1, count - 1), np.float32))
+
+    def reduced(matrix: str, source: str, output: str) -> str:
+        row = builder.add("MatMul", [matrix, source], f"{output}.row")
+        return builder.add("Squeeze", [row, builder.ints(1)], output)
+
+    mean = reduced(average, means, f"{name}.mean")
+    diagonal = reduced(average, variances, f"{name}.diagonal")
+    factors = builder.add("MatMul", [contrast, means], f"{name}.factors")
+    squares = builder.add("Mul", [factors, factors], f"{name}.factors2")
+    scatter = reduced(ones, squares, f"{name}.scatter")
+    variance = builder.add("Add", [diagonal, scatter], f"{name}.variance")
+    return mean, variance, diagonal, factors
+
+
+def add_outputs_of_head(
+    builder: Builder, source: str, parameters: Parameters, name: str
+) -> tuple[str, str]:
+    """Mean and variance of one member from the outputs of its second dense layer, one product."""
+    weight = np.concatenate([parameters["mu.weight"], parameters["sigma.0.weight"]])
+    bias = np.concatenate([parameters["mu.bias"], parameters["sigma.0.bias"]])
+    both = builder.dense(source, f"{name}.heads", weight.T, bias)
+    mean, raw = builder.split(both, [f"{name}.mean", f"{name}.raw"], axis=1)
+    return mean, builder.add("Softplus", [raw], f"{name}.variance")
