@@ -1,9 +1,10 @@
 """The same function as the plain graph, several times faster on a CPU.
 
 - Convolutions of 4 to 16 channels keep no core busy. Eight neighbouring pixels are taken as
-  channels of one tile, so that each is a convolution of 16 and 32 channels over 900 tiles, for which
-  ONNX Runtime has kernels without copies. A block's second convolution and its shortcut take in the
-  average pool (`net.block_matrices`). The banded weights are mostly zeros, and yet it is faster.
+  channels of one tile, so that each is a convolution of 16 and 32 channels over 900 tiles, for
+  which ONNX Runtime has kernels without copies. A block's second convolution and its shortcut take
+  in the average pool (`net.block_matrices`). Most of the banded weights are zero; it pays all the
+  same.
 - The recurrence is unrolled: one product drives all steps. Members take their steps together.
 - Trunks with equal weights, as SPEMR's fine-tuning leaves them, are evaluated once, and the first
   dense layers behind one trunk are one product.
@@ -51,7 +52,7 @@ def build(
 ) -> onnx.ModelProto:
     """`spectrum` [N, pixels], standardised, to the outputs of `network_file`.
 
-    Without `unroll` the recurrence is the RNN operator, which serves where a loader wants few nodes.
+    Without `unroll` the recurrence is the RNN operator: fewer nodes, and somewhat slower.
     """
     if not model.shape.residual:
         raise ValueError("the fast graph is for residual trunks: export StarNet as a plain graph")

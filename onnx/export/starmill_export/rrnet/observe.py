@@ -53,7 +53,7 @@ def conditions(labels: np.ndarray, variant: str, rng: np.random.Generator) -> Co
     teff = labels[:, 0]
     # Cool stars turn slowly; above about 6200 K convection no longer brakes them.
     rotation = rng.exponential(np.interp(teff, [5000, 6200, 7000], [3.0, 6.0, 35.0]))
-    snr = np.exp(rng.normal(np.log(35), 0.75, (count, 1)) + [0, 0.35])
+    snr = np.exp(rng.normal(np.log(35), 0.75, (count, 1)) + np.array([0, 0.35]))
     # Cool stars are brighter in the red arm.
     snr[:, 1] *= np.interp(teff, [3700, 7000], [1.4, 0.95])
     snr = np.clip(snr, *SNR)
@@ -93,7 +93,7 @@ def observe(
         native_log = np.arange(log[0], log[1], LOG_STEP)
         response = _response(len(flux), len(native_log), rng)
         noisy = np.empty((len(flux), len(native_log)))
-        # Every star has its own place on the pixels, so the grid is shifted by a random part of one.
+        # Every star has its own place on the pixels: the grid is shifted by a random part of one.
         phase = rng.random(len(flux)) * LOG_STEP
         grids = 10 ** (native_log + phase[:, None])
         left = 1 + given.velocity_error / LIGHT_SPEED

@@ -1,5 +1,6 @@
 """The grid of SYNSPEC spectra that the emulator learns from."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def windows(air: np.ndarray) -> list[slice]:
     """The stretches of constant step, which a gap parts."""
     step = air[1] - air[0]
     ends = [0, *(np.flatnonzero(np.diff(air) > 1.5 * step) + 1), len(air)]
-    return [slice(first, last) for first, last in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(first, last) for first, last in itertools.pairwise(ends)]
 
 
 def at_resolution(flux: np.ndarray, air: np.ndarray, resolving_power: float) -> np.ndarray:
