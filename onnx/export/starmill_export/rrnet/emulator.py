@@ -160,13 +160,17 @@ def _most_likely(
 
 
 def held_out_error(
-    grid: Syntheses, report: Callable[[str], None], seed: int = 0, share: float = 0.15
+    grid: Syntheses,
+    report: Callable[[str], None],
+    seed: int = 0,
+    share: float = 0.15,
+    steps: int = STEPS,
 ) -> list[dict]:
     """Errors by range of Teff on syntheses that the emulator has not seen."""
     order = np.random.default_rng(seed).permutation(len(grid.labels))
     count = round(share * len(order))
     test = grid.rows(order[:count])
-    emulator = fit(grid.rows(order[count:]), report)
+    emulator = fit(grid.rows(order[count:]), report, steps)
     error = emulator(test.labels) - test.flux
     rows = []
     for low, high in ((3700, 4500), (4500, 5500), (5500, 6500), (6500, 7000)):
