@@ -60,7 +60,7 @@ def build(model: Model, name: str, version: str, producer: str) -> onnx.ModelPro
     """The graph: `spectrum` [N, pixels] -> `labels` [N, labels] and `novelty` [N], float32."""
     builder = _Builder()
     _add_network(builder, model)
-    _add_novelty(builder, model.novelty)
+    add_novelty(builder, model.novelty)
     pixels = model.parameters[0][0].shape[0]
     outputs = [
         helper.make_tensor_value_info(LABELS, TensorProto.FLOAT, ["N", len(model.mean)]),
@@ -97,7 +97,8 @@ def _add_network(builder: _Builder, model: Model) -> None:
     builder.dense(LABELS, value, weight * model.spread, bias * model.spread + model.mean)
 
 
-def _add_novelty(builder: _Builder, novelty: Novelty) -> None:
+def add_novelty(builder: _Builder, novelty: Novelty) -> None:
+    """Nodes from `spectrum` to the output `novelty`."""
     single = np.float32
     axis = builder.constant("novelty.axis", np.array([1], np.int64))
     mean = builder.constant("novelty.mean", novelty.mean.astype(single))

@@ -97,20 +97,20 @@ def text(files: dict[str, bytes], scale: list[float], provenance: dict[str, str]
         "surveys": ["lamost-lrs"],
         "trained_on": "synthetic",
     }
-    lines = ["# Written by onnx/export/train-fcresnet.sh; do not edit.", *_pairs(top)]
+    lines = ["# Written by onnx/export/train-fcresnet.sh; do not edit.", *pairs(top)]
     lines += ["", "[files]"]
     for role, content in files.items():
         digest = hashlib.sha256(content).hexdigest()
         lines.append(f'{role} = {{ path = "{FILE_NAMES[role]}", sha256 = "{digest}" }}')
-    lines += _table("[input]", {"name": "spectrum", "pixels": 143})
+    lines += table("[input]", {"name": "spectrum", "pixels": 143})
     outputs = {"labels": "labels", "novelty": "novelty", "novelty_false_alarm": FALSE_ALARM}
-    lines += _table("[output]", outputs)
+    lines += table("[output]", outputs)
     for header, tables in (("recipe", RECIPE), ("label", LABELS), ("derived", DERIVED)):
-        for table in tables:
-            lines += _table(f"[[{header}]]", table)
-    lines += _table("[quality]", {"min_snr_g": MIN_SNR_G})
-    lines += _table("[golden]", {"tolerance": TOLERANCE, "scale": scale})
-    lines += _table("[provenance]", provenance)
+        for entry in tables:
+            lines += table(f"[[{header}]]", entry)
+    lines += table("[quality]", {"min_snr_g": MIN_SNR_G})
+    lines += table("[golden]", {"tolerance": TOLERANCE, "scale": scale})
+    lines += table("[provenance]", provenance)
     return "\n".join(lines) + "\n"
 
 
@@ -122,10 +122,12 @@ FILE_NAMES = {
 }
 
 
-def write_folder(folder: Path, files: dict[str, bytes], manifest: str) -> None:
+def write_folder(
+    folder: Path, files: dict[str, bytes], manifest: str, names: dict[str, str] = FILE_NAMES
+) -> None:
     """Replace the folder's files one by one, the manifest last, each by a rename."""
     folder.mkdir(parents=True, exist_ok=True)
-    named = {FILE_NAMES[role]: content for role, content in files.items()}
+    named = {names[role]: content for role, content in files.items()}
     named["manifest.toml"] = manifest.encode()
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         for name, content in named.items():
@@ -139,10 +141,12 @@ def recipe(path: Path) -> list[dict]:
     return tomllib.loads(path.read_text())["recipe"]
 
 
-def _table(header: str, values: dict) -> list[str]:
-    return ["", header, *_pairs(values)]
+def table(header: str, values: dict) -> list[str]:
+    """The lines of a TOML table below a blank one."""
+    return ["", header, *pairs(values)]
 
 
-def _pairs(values: dict) -> list[str]:
+def pairs(values: dict) -> list[str]:
+    """Keys and values as TOML writes them."""
     # Strings, numbers and lists of them are written alike in JSON and in TOML.
     return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]

@@ -57,5 +57,9 @@ def fit(training: np.ndarray, validation: np.ndarray, false_alarm: float) -> Nov
 
 def _principal(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Leading principal components [pixels, COMPONENTS] and the variances along them."""
+    if len(centred) < centred.shape[1]:
+        # Fewer spectra than pixels: the covariance would be the larger matrix.
+        singular, vectors = np.linalg.svd(centred, full_matrices=False)[1:]
+        return vectors[:COMPONENTS].T, singular[:COMPONENTS] ** 2 / len(centred)
     variances, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
     return vectors[:, : -COMPONENTS - 1 : -1], variances[: -COMPONENTS - 1 : -1]

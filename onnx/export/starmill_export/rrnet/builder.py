@@ -80,6 +80,34 @@ class Builder:
             "Add", [value, self.constant(f"{output}.bias", bias.astype(np.float32))], output
         )
 
+    def integer_product(
+        self,
+        source: str,
+        output: str,
+        weight: np.ndarray,
+        bias: np.ndarray,
+        step: float,
+        zero: int,
+    ) -> str:
+        """`source @ weight + bias` in 8 bits: `source` in steps of `step` round the level `zero`.
+
+        The step is fixed beforehand: one found anew in every batch would make the result of a
+        spectrum depend on its neighbours. Each column of the weight has a scale of its own.
+        """
+        scale = np.abs(weight).max(axis=0).clip(1e-12) / 127
+        rounded = np.round(weight / scale).astype(np.int8)
+        level = self.constant(f"{output}.zero", np.array(zero, np.uint8))
+        levels = [self.constant(f"{output}.step", np.array(step, np.float32)), level]
+        eight = self.add("QuantizeLinear", [source, *levels], f"{output}.eight")
+        inputs = [eight, self.constant(f"{output}.weight", rounded), level]
+        whole = self.add("MatMulInteger", inputs, f"{output}.integer")
+        single = self.add("Cast", [whole], f"{output}.float", to=TensorProto.FLOAT)
+        factor = self.constant(f"{output}.scale", (scale * step).astype(np.float32))
+        scaled = self.add("Mul", [single, factor], f"{output}.product")
+        return self.add(
+            "Add", [scaled, self.constant(f"{output}.bias", bias.astype(np.float32))], output
+        )
+
     def model(
         self,
         name: str,

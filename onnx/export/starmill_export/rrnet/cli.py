@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from starmill_export.rrnet import net, pipeline
 
@@ -53,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         help="archives of syntheses; also STARMILL_MRS_GRID, colon-separated",
     )
     parser.add_argument("--work", type=Path, default=REPOSITORY / ".starmill/rrnet")
-    parser.add_argument("--out", type=Path, help="folder of the graphs [default: in --work]")
+    parser.add_argument("--out", type=Path, help="the model folder [default: in --work]")
     parser.add_argument("--spectra", type=int, help="size of the training set")
     parser.add_argument(
         "--epochs", type=int, help="instead of 30; the rate and the noise follow in proportion"
@@ -83,42 +82,71 @@ def _run(options: argparse.Namespace, report: Callable[[str], None]) -> None:
     else:
         model = pipeline.train_members(chosen, made, scaling, members, report)
     if options.step != "train":
-        _export(model, chosen, made, options.out or members / "graphs", report)
+        _export(model, chosen, made, options, options.out or members / "model", report)
 
 
 def _export(
     model: "pipeline.Ensemble",
     chosen: pipeline.Plan,
     made: "pipeline.examples.Examples",
+    options: argparse.Namespace,
     folder: Path,
     report: Callable[[str], None],
 ) -> None:
-    """Write both graphs, the pixel scaling, held-out figures and speeds."""
+    """Write the model folder, and the other graphs beside it in `graphs`."""
+    from starmill_export import manifest
     from starmill_export.rrnet import fast_graph, plain_graph, speed
+    from starmill_export.rrnet import folder as model_folder
 
-    model = model.rounded()
-    folder.mkdir(parents=True, exist_ok=True)
+    model = pipeline.with_novelty(model, made).rounded()
+    spectra = model.scaling.inputs(made.part("test").inputs[:64])
     graphs = {"plain": plain_graph.build(model, chosen.family, VERSION, half=True)}
     if model.shape.residual:
+        calibration = model.scaling.inputs(made.part("validation").inputs[:100])
         graphs["fast"] = fast_graph.build(model, chosen.family, VERSION, half=True)
-    for name, graph in graphs.items():
-        onnx.save(graph, folder / f"{name}.onnx")
-    scaling = model.scaling
-    vectors = np.concatenate([scaling.pixel_mean, scaling.pixel_spread]).astype("<f4")
-    (folder / "scale.f32").write_bytes(vectors.tobytes())
-    spectra = scaling.inputs(made.part("test").inputs[:64])
-    measured = speed.compare(graphs, spectra, scaling.label_spread)
-    report(f"speed: {measured}")
+        graphs["eight bits"] = fast_graph.build(
+            model, chosen.family, VERSION, half=True, calibration=calibration
+        )
+    contents = {name: graph.SerializeToString(deterministic=True) for name, graph in graphs.items()}
     summary = {
         "labels": chosen.names,
         "members": len(model.regions[0]),
         "regions": len(model.regions),
         "parameters_of_a_member": net.count(model.regions[0][0]),
         "held_out": pipeline.held_out(model, made, chosen.names),
-        "speed": measured,
+        "speed": speed.compare(contents, spectra, model.scaling.label_spread),
+        "bytes": {name: len(content) for name, content in contents.items()},
+        "shift_in_sigma": {
+            name: speed.shift(contents["plain"], content, model, made.part("test"))
+            for name, content in contents.items()
+        },
     }
-    (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    report(f"wrote {folder}")
+    report(f"speed: {summary['speed']}")
+    scaling = model.scaling
+    vectors = np.concatenate([scaling.pixel_mean, scaling.pixel_spread]).astype("<f4")
+    errors = json.loads((options.work / "emulator.json").read_text())
+    files = {
+        "onnx": contents.get("fast", contents["plain"]),
+        "scale": vectors.tobytes(),
+        "golden": model_folder.golden(model, spectra),
+        "card": model_folder.card(chosen.family, summary, errors).encode(),
+    }
+    provenance = {
+        "command": "./onnx/export/train-rrnet.sh",
+        "seed": str(pipeline.SEED),
+        "training_data": f"{len(made.labels)} synthetic spectra of a SYNSPEC54 grid",
+        "trainer": f"JAX, {chosen.schedule.epochs} epochs, batches of {chosen.schedule.batch}",
+    }
+    text = model_folder.manifest_text(
+        chosen.family, chosen.names, chosen.variant, VERSION, files, model, provenance
+    )
+    manifest.write_folder(folder, files, text, model_folder.FILE_NAMES)
+    beside = folder.with_name(folder.name + "-graphs")
+    beside.mkdir(exist_ok=True)
+    for name, content in contents.items():
+        (beside / f"{name.replace(' ', '-')}.onnx").write_bytes(content)
+    (beside / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    report(f"wrote {folder} and {beside}")
 
 
 if __name__ == "__main__":

@@ -218,7 +218,7 @@ def forward(
 def trunk(parameters: Parameters, spectra: object, shape: Shape, library: object) -> object:
     """What enters the dense layers, [n, features]: the part that SPEMR's fine-tuning leaves."""
     if shape.residual:
-        value = _residual(parameters, spectra, shape, library)
+        value = residual_blocks(parameters, spectra, shape, library)
     else:
         value = _plain(parameters, spectra, shape, library)
     if shape.recurrent:
@@ -247,7 +247,10 @@ def _dense(parameters: Parameters, name: str, value: object) -> object:
     return value @ parameters[f"{name}.weight"].T + parameters[f"{name}.bias"]
 
 
-def _residual(parameters: Parameters, spectra: object, shape: Shape, library: object) -> object:
+def residual_blocks(
+    parameters: Parameters, spectra: object, shape: Shape, library: object
+) -> object:
+    """What leaves the blocks and their last ReLU, [n, tiles, pixels of a tile x channels]."""
     inputs = 1
     value = spectra.reshape(len(spectra), -1, tiles(shape)[0])
     for block, (tile, outputs) in enumerate(zip(tiles(shape), shape.channels, strict=True)):

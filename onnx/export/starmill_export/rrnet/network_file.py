@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from starmill_export.graph import add_novelty
+from starmill_export.novelty import Novelty
 from starmill_export.rrnet import ensemble, net
 from starmill_export.rrnet.builder import Builder
 from starmill_export.rrnet.fit import Scaling
@@ -11,15 +13,20 @@ from starmill_export.rrnet.net import Parameters, Shape
 
 INPUT = "spectrum"
 LABELS, SIGMA, DIAGONAL, FACTORS = "labels", "sigma", "diagonal", "factors"
+NOVELTY = "novelty"
 
 
 @dataclass
 class Ensemble:
-    """Members by region (RRNet has one region), and what scales their labels."""
+    """Members by region (RRNet has one region), and what scales their labels.
+
+    `novelty` says how unlike the training inputs a spectrum is; the graphs have it where it is.
+    """
 
     regions: list[list[Parameters]]
     shape: Shape
     scaling: Scaling
+    novelty: Novelty | None = None
 
     def rounded(self) -> "Ensemble":
         """The same with weights that float16 holds; biases stay."""
@@ -30,6 +37,7 @@ class Ensemble:
             ],
             self.shape,
             self.scaling,
+            self.novelty,
         )
 
     def __call__(self, spectra: np.ndarray) -> dict[str, np.ndarray]:
@@ -51,12 +59,15 @@ class Ensemble:
         _, _, chosen = ensemble.fuse(mean, variance)
         take = chosen[None]
         spread = self.scaling.label_spread
-        return {
+        result = {
             LABELS: np.take_along_axis(mean, take, 0)[0] * spread + self.scaling.label_mean,
             SIGMA: np.sqrt(np.take_along_axis(variance, take, 0)[0]) * spread,
             DIAGONAL: np.take_along_axis(diagonal, take, 0)[0] * spread**2,
             FACTORS: np.take_along_axis(factors, take[:, :, None, :], 0)[0] * spread,
         }
+        if self.novelty is not None:
+            result[NOVELTY] = self.novelty(spectra.astype(np.float64))
+        return result
 
 
 def _half(name: str, value: np.ndarray) -> np.ndarray:
@@ -66,15 +77,25 @@ def _half(name: str, value: np.ndarray) -> np.ndarray:
 def outputs(model: Ensemble) -> list[tuple[str, list]]:
     """Names and shapes of what a graph gives."""
     labels, members = model.shape.labels, len(model.regions[0])
-    return [
+    result = [
         (LABELS, ["N", labels]),
         (SIGMA, ["N", labels]),
         (DIAGONAL, ["N", labels]),
         (FACTORS, ["N", members - 1, labels]),
     ]
+    return result if model.novelty is None else [*result, (NOVELTY, ["N"])]
 
 
-def add_combination(builder: Builder, heads: list[list[tuple[str, str]]], scaling: Scaling) -> None:
+def add_outputs(builder: Builder, heads: list[list[tuple[str, str]]], model: Ensemble) -> None:
+    """All outputs, from mean and variance [N, labels] of every member of every region."""
+    _add_combination(builder, heads, model.scaling)
+    if model.novelty is not None:
+        add_novelty(builder, model.novelty)
+
+
+def _add_combination(
+    builder: Builder, heads: list[list[tuple[str, str]]], scaling: Scaling
+) -> None:
     """From mean and variance [N, labels] of every member of every region to the outputs.
 
     Sums are matrix products: `ReduceSum` adds in an order that depends on the place in the batch.

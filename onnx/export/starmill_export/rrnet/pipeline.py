@@ -8,11 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from starmill_export.rrnet import emulator, evaluate, examples, fit, labels, net, observe, syntheses
+from starmill_export import novelty
+from starmill_export.rrnet import (
+    emulator,
+    evaluate,
+    examples,
+    fit,
+    labels,
+    net,
+    observe,
+    syntheses,
+)
 from starmill_export.rrnet.fit import Scaling, Schedule
+from starmill_export.rrnet.folder import FALSE_ALARM
 from starmill_export.rrnet.net import Parameters, Shape
 from starmill_export.rrnet.network_file import Ensemble
 
+NOVELTY_SNR, NOVELTY_SPECTRA = 20.0, 2500
 SEED, MEMBER_SEED, TUNING_SEED = 1, 1000, 2000
 MEMBERS = 6
 REFERENCE_BATCH = 64
@@ -219,6 +231,19 @@ def stored_ensemble(chosen: Plan, scaling: Scaling, folder: Path) -> Ensemble:
         for region in labels.REGIONS
     ]
     return Ensemble(regions, chosen.shape, scaling)
+
+
+def with_novelty(model: Ensemble, made: examples.Examples) -> Ensemble:
+    """The ensemble with the measure of strangeness, fitted where noise does not hide it."""
+    training, validation = (
+        model.scaling.inputs(part.inputs[np.flatnonzero(part.snr[:, 0] > NOVELTY_SNR)[:most]])
+        for part, most in (
+            (made.part("training"), NOVELTY_SPECTRA),
+            (made.part("validation"), None),
+        )
+    )
+    fitted = novelty.fit(training.astype(float), validation.astype(float), FALSE_ALARM)
+    return dataclasses.replace(model, novelty=fitted)
 
 
 def held_out(model: Ensemble, made: examples.Examples, names: list[str]) -> dict:

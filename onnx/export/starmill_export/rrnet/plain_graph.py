@@ -8,7 +8,7 @@ from starmill_export.rrnet.net import Parameters, Shape
 from starmill_export.rrnet.network_file import (
     INPUT,
     Ensemble,
-    add_combination,
+    add_outputs,
     add_outputs_of_head,
     outputs,
 )
@@ -25,7 +25,7 @@ def build(model: Ensemble, name: str, version: str, half: bool = False) -> onnx.
         ]
         for region, members in enumerate(model.regions)
     ]
-    add_combination(builder, heads, model.scaling)
+    add_outputs(builder, heads, model)
     pixels = ["N", model.shape.pixels]
     return builder.model(name, version, (INPUT, pixels), outputs(model), "starmill_export")
 

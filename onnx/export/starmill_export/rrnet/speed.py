@@ -6,6 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 
+from starmill_export.rrnet.examples import Examples
+from starmill_export.rrnet.network_file import Ensemble
+
 ROUNDS = 7
 
 
@@ -49,3 +52,13 @@ def compare(
                 best[name] = min(best[name], (time.process_time() - started) / len(rows))
         result[f"batch {batch}"] = {name: round(1 / spent, 1) for name, spent in best.items()}
     return result
+
+
+def shift(
+    reference: bytes, content: bytes, model: Ensemble, examples: Examples, most: int = 500
+) -> dict[str, float]:
+    """How far a graph's labels lie from a reference graph's, in units of its sigma."""
+    spectra = model.scaling.inputs(examples.inputs[:most])
+    expected, sigma = session(reference)(spectra)[:2]
+    moved = np.abs(session(content)(spectra)[0] - expected) / sigma
+    return {"median": float(np.median(moved)), "largest": float(moved.max())}
