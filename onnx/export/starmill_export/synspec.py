@@ -97,7 +97,7 @@ def continuum(
         folder = Path(name)
         (folder / "data").symlink_to(atomic_data.resolve())
         (folder / "fort.5").write_text(_model_input(teff, logg, metallicity))
-        (folder / "fort.8").write_text(_atmosphere_input(teff, logg, layers))
+        (folder / "fort.8").write_text(atmosphere_input(teff, logg, layers))
         (folder / "fort.55").write_text(_window_input(window))
         (folder / "fort.19").write_text("")
         (folder / "tas").write_text(f"ND= {layers.shape[1]} \nTMOLIM= 8000. \n")
@@ -139,7 +139,8 @@ def _model_input(teff: float, logg: float, metallicity: float) -> str:
     return "\n".join(lines)
 
 
-def _atmosphere_input(teff: float, logg: float, layers: np.ndarray) -> str:
+def atmosphere_input(teff: float, logg: float, layers: np.ndarray) -> str:
+    """The file of a model atmosphere, fort.8, in the layout of Kurucz's ATLAS."""
     header = f"TEFF {teff:7.0f}  GRAVITY {logg:7.5f}  LTE \n" + "\n" * 21
     deck = f"READ DECK6{layers.shape[1]:3d} RHOX,T,P,XNE \n"
     rows = "".join("{:e} {:f} {:e} {:e} \n".format(*layer) for layer in layers.T)

@@ -86,10 +86,12 @@ def test_uncorrected_variant_with_velocity_has_one_more_label():
     assert pipeline.plan("rrnet", "small", "starnet", "ur", None, None).shape.labels == 18
 
 
-def test_the_command_says_what_it_lacks(tmp_path, monkeypatch, capsys):
+def test_the_command_says_what_is_wrong(tmp_path, capsys):
     pytest.importorskip("onnx")
     from starmill_export.rrnet import cli
 
-    monkeypatch.delenv("STARMILL_MRS_GRID", raising=False)
-    assert cli.main(["data", "--size", "smoke", "--work", str(tmp_path)]) == 1
-    assert "--grid" in capsys.readouterr().err
+    grid = tmp_path / "grid.npz"
+    np.savez(grid, label_names=np.array(["teff"]), labels=np.zeros((1, 1)))
+    command = ["data", "--size", "smoke", "--work", str(tmp_path / "work"), "--grid", str(grid)]
+    assert cli.main(command) == 1
+    assert "compute it anew" in capsys.readouterr().err

@@ -3,7 +3,9 @@
 The modules in the order data meets them:
 
 `labels`         the labels, and the regions of SPEMR
-`syntheses`      the grid of SYNSPEC spectra
+`line_lists`     atomic and molecular lines for SYNSPEC
+`grid`           computes the grid of syntheses
+`syntheses`      reads it
 `emulator`       normalised flux of any label
 `observe`        what lies between a star and a spectrum of the survey
 `batch_prepare`  the recipe, on many spectra at once
@@ -14,7 +16,8 @@ The modules in the order data meets them:
 `network_file`   what both graphs have in common
 `plain_graph`    the layers as published
 `fast_graph`     the same function, made for a CPU
-`speed`          both graphs side by side
+`folder`         the model folder that the program runs
+`speed`          the graphs side by side
 `published`      weights of the published code, read without running its pickles
 `evaluate`       figures on held-out spectra
 `pipeline`       the steps from the grid to the graph, and `cli` its command line

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="starmill_export.rrnet", description=__doc__)
-    parser.add_argument("step", choices=["data", "train", "export", "all"])
+    parser.add_argument("step", choices=["grid", "gradients", "data", "train", "export", "all"])
     parser.add_argument("--family", choices=["rrnet", "spemr"], default="rrnet")
     parser.add_argument("--size", choices=["small", "published", "smoke"], default="small")
     parser.add_argument("--kind", choices=net.KINDS, default="rrnet", help="a comparison net")
@@ -49,10 +49,14 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         default=[Path(path) for path in os.environ.get("STARMILL_MRS_GRID", "").split(":") if path],
-        help="archives of syntheses; also STARMILL_MRS_GRID, colon-separated",
+        help="archives of syntheses [default: STARMILL_MRS_GRID, else computed in --work]",
     )
     parser.add_argument("--work", type=Path, default=REPOSITORY / ".starmill/rrnet")
     parser.add_argument("--out", type=Path, help="the model folder [default: in --work]")
+    parser.add_argument("--stars", type=int, help="size of a grid that is computed")
+    parser.add_argument("--grid-seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--cache", type=Path, default=REPOSITORY / ".starmill/abinitio")
     parser.add_argument("--spectra", type=int, help="size of the training set")
     parser.add_argument(
         "--epochs", type=int, help="instead of 30; the rate and the noise follow in proportion"
@@ -61,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace, report: Callable[[str], None]) -> None:
+    if options.step == "grid":
+        _compute_grid(options, report)
+        return
+    if options.step == "gradients":
+        _compare_gradients(options, report)
+        return
     chosen = pipeline.plan(
         options.family, options.size, options.kind, options.variant, options.spectra, options.epochs
     )
@@ -68,7 +78,7 @@ def _run(options: argparse.Namespace, report: Callable[[str], None]) -> None:
 
     def make_emulator() -> "pipeline.emulator.Emulator":
         if not options.grid and not (options.work / "emulator.npz").exists():
-            raise ValueError("no syntheses: name their archives with --grid or STARMILL_MRS_GRID")
+            options.grid = [_compute_grid(options, report)]
         steps = 3 if options.size == "smoke" else pipeline.emulator.STEPS
         return pipeline.make_emulator(options.grid, options.work, steps, report)
 
@@ -83,6 +93,40 @@ def _run(options: argparse.Namespace, report: Callable[[str], None]) -> None:
         model = pipeline.train_members(chosen, made, scaling, members, report)
     if options.step != "train":
         _export(model, chosen, made, options, options.out or members / "model", report)
+
+
+def _compute_grid(options: argparse.Namespace, report: Callable[[str], None]) -> Path:
+    """Compute syntheses into the work folder: about 5 CPU seconds a star, an hour for all."""
+    from starmill_export.rrnet import grid
+
+    target = options.work / f"grid-{options.grid_seed}.npz"
+    if not target.exists():
+        count = options.stars or grid.STARS
+        report(f"computing {count} syntheses, about {5 * count / 60:.0f} CPU minutes")
+        grid.compute(target, count, options.grid_seed, options.cache, options.workers, report)
+    report(f"syntheses in {target}")
+    return target
+
+
+GRADIENT_STARS = {"giant": (4800.0, 2.5, 0.0, 1.4), "dwarf": (5800.0, 4.4, 0.0, 1.0)}
+
+
+def _compare_gradients(options: argparse.Namespace, report: Callable[[str], None]) -> None:
+    """Hold the emulator's response to every abundance against new syntheses."""
+    from starmill_export.rrnet import emulator, grid, labels, observe, syntheses
+
+    fitted = emulator.load(options.work / "emulator.npz")
+    synthesis = grid.Synthesis(options.cache)
+    result = {}
+    for name, atmosphere in GRADIENT_STARS.items():
+        star = np.array([*atmosphere, *[0.0] * len(labels.ELEMENTS)])
+        computed = syntheses.at_resolution(
+            grid.responses(synthesis, star), grid.pixels(), observe.EMULATED_RESOLUTION
+        )
+        result[name] = grid.compare_responses(emulator.responses(fitted, star), computed)
+        for element, figures in result[name].items():
+            report(f"{name} {element}: {figures}")
+    (options.work / "gradients.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _export(
