@@ -9,7 +9,7 @@ import pytest
 
 from starmill_export import novelty
 from starmill_export.rrnet import folder, labels, net, pipeline
-from starmill_export.rrnet.fit import Scaling
+from starmill_export.rrnet.examples import Scaling
 from starmill_export.rrnet.net import Shape
 from starmill_export.rrnet.network_file import Ensemble
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from starmill_export.rrnet import ensemble, labels, net
-from starmill_export.rrnet.fit import HEAD_PREFIXES, Scaling
-from starmill_export.rrnet.net import Shape
+from starmill_export.rrnet.examples import Scaling
+from starmill_export.rrnet.net import HEAD_PREFIXES, Shape
 
 RNG = np.random.default_rng(3)
 SMALL = Shape(bands=5, hidden=7, dense=(12, 9), labels=4, pixels=80)

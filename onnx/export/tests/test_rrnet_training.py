@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from starmill_export.rrnet import batch_prepare, emulator, examples, labels, observe, syntheses
+from starmill_export.rrnet import schedule as schedule_of
 from starmill_export.rrnet.net import Shape
 
 RNG = np.random.default_rng(5)
@@ -121,9 +122,7 @@ def toy_examples(count):
 
 
 def toy_scaling():
-    from starmill_export.rrnet.fit import Scaling
-
-    return Scaling(np.zeros(80), np.ones(80), np.zeros(2), np.ones(2))
+    return examples.Scaling(np.zeros(80), np.ones(80), np.zeros(2), np.ones(2))
 
 
 def test_training_learns_and_resumes_to_the_same_weights(tmp_path):
@@ -134,7 +133,7 @@ def test_training_learns_and_resumes_to_the_same_weights(tmp_path):
     training, validation = data.part("training"), data.part("test")
 
     def run(folder, epochs):
-        schedule = fit.Schedule(epochs=epochs, batch=32, rate=3e-3, noise_from=2)
+        schedule = schedule_of.Schedule(epochs=epochs, batch=32, rate=3e-3, noise_from=2)
         said = []
         trained = fit.train(
             folder, SMALL, schedule, toy_scaling(), training, validation, 9, said.append
@@ -162,16 +161,16 @@ def test_fine_tuning_leaves_the_trunk(tmp_path):
 
     data = toy_examples(200)
     start = net.initial(SMALL, 4)
-    schedule = fit.Schedule(epochs=2, batch=32, rate=1e-3, head_only=True)
+    schedule = schedule_of.Schedule(epochs=2, batch=32, rate=1e-3, head_only=True)
     tuned = fit.train(
         tmp_path, SMALL, schedule, toy_scaling(), data, data, 9, lambda _: None, start
     )
     for name, value in start.items():
-        assert np.array_equal(value, tuned[name]) != name.startswith(fit.HEAD_PREFIXES), name
+        assert np.array_equal(value, tuned[name]) != name.startswith(net.HEAD_PREFIXES), name
 
 
 def test_noise_falls_on_the_share_of_pixels():
-    from starmill_export.rrnet.fit import add_noise
+    from starmill_export.rrnet.schedule import add_noise
 
     inputs = np.zeros((50, 400), np.float32)
     add_noise(inputs, 0.25, np.random.default_rng(1))

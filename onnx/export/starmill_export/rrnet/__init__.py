@@ -11,7 +11,8 @@ The modules in the order data meets them:
 `batch_prepare`  the recipe, on many spectra at once
 `examples`       the training set
 `net`            the nets, their sizes and the reference forward pass
-`fit`            the published loss and schedule, with checkpoints
+`schedule`       rates, epochs and noise
+`fit`            training, with checkpoints
 `ensemble`       what members say together, and the fusion of regions
 `network_file`   what both graphs have in common
 `plain_graph`    the layers as published

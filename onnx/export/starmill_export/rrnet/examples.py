@@ -43,6 +43,24 @@ class Examples:
         return Examples(self.inputs[rows], self.labels[rows], self.snr[rows])
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """Mean and deviation of the training set, of each pixel and of each label."""
+
+    pixel_mean: np.ndarray
+    pixel_spread: np.ndarray
+    label_mean: np.ndarray
+    label_spread: np.ndarray
+
+    def inputs(self, spectra: np.ndarray) -> np.ndarray:
+        """Standardised pixels, float32."""
+        return ((spectra.astype(np.float32) - self.pixel_mean) / self.pixel_spread).astype("f4")
+
+    def labels(self, labels: np.ndarray) -> np.ndarray:
+        """Standardised labels, float32."""
+        return ((labels - self.label_mean) / self.label_spread).astype(np.float32)
+
+
 def sample_labels(count: int, family: str, rng: np.random.Generator) -> np.ndarray:
     """Labels [count, SYNTHESIS] on the loci of dwarfs and giants that the grid covers."""
     kept: list[np.ndarray] = []

@@ -17,8 +17,7 @@ import onnx
 
 from starmill_export.rrnet import net
 from starmill_export.rrnet.builder import Builder
-from starmill_export.rrnet.fit import HEAD_PREFIXES
-from starmill_export.rrnet.net import Parameters, Shape
+from starmill_export.rrnet.net import HEAD_PREFIXES, Parameters, Shape
 from starmill_export.rrnet.network_file import (
     INPUT,
     Ensemble,

@@ -14,52 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from starmill_export.rrnet import net
-from starmill_export.rrnet.examples import Examples
-from starmill_export.rrnet.net import Parameters, Shape
+from starmill_export.rrnet.examples import Examples, Scaling
+from starmill_export.rrnet.net import HEAD_PREFIXES, Parameters, Shape
+from starmill_export.rrnet.schedule import Schedule, add_noise
 
 DECAY = (0.9, 0.999)
 EPSILON = 1e-8
 CHECKED_BATCH = 250
-HEAD_PREFIXES = ("fc1", "fc2", "mu", "sigma")
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Learning rate divided by 10 every `rate_epochs`; noise from the epoch `noise_from` on."""
-
-    epochs: int = 30
-    batch: int = 256
-    rate: float = 5e-4
-    rate_epochs: int = 10
-    noise_from: int = 6
-    noise_share: float = 0.25
-    head_only: bool = False
-
-
-PUBLISHED = Schedule()
-PRETRAINED = Schedule(rate=1e-4)
-"""SPEMR, its section 3.2.1."""
-
-FINE_TUNED = Schedule(epochs=10, rate=1e-5, rate_epochs=10, noise_from=1, head_only=True)
-"""SPEMR, its section 3.2.2: the trunk stays, the dense layers go on."""
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Mean and deviation of the training set, of each pixel and of each label."""
-
-    pixel_mean: np.ndarray
-    pixel_spread: np.ndarray
-    label_mean: np.ndarray
-    label_spread: np.ndarray
-
-    def inputs(self, spectra: np.ndarray) -> np.ndarray:
-        """Standardised pixels, float32."""
-        return ((spectra.astype(np.float32) - self.pixel_mean) / self.pixel_spread).astype("f4")
-
-    def labels(self, labels: np.ndarray) -> np.ndarray:
-        """Standardised labels, float32."""
-        return ((labels - self.label_mean) / self.label_spread).astype(np.float32)
 
 
 def loss(mean: jax.Array, variance: jax.Array, labels: jax.Array) -> jax.Array:
@@ -122,12 +83,6 @@ def train(
             f"validation {checked:.4f}, best {state.best_loss:.4f}"
         )
     return state.frozen | state.best
-
-
-def add_noise(inputs: np.ndarray, share: float, rng: np.random.Generator) -> None:
-    """Add N(0, 1) to a random share of the standardised pixels, in place."""
-    chosen = np.flatnonzero(rng.random(inputs.size, dtype=np.float32) < share)
-    inputs.reshape(-1)[chosen] += rng.standard_normal(len(chosen), dtype=np.float32)
 
 
 def predict(

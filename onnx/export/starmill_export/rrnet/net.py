@@ -14,6 +14,9 @@ import numpy as np
 KINDS = ["rrnet", "resnet", "starnet", "starnet-r"]
 DROPOUT = 0.3
 
+HEAD_PREFIXES = ("fc1", "fc2", "mu", "sigma")
+"""Names of the dense layers begin so; all other parameters are the trunk."""
+
 Parameters = dict[str, np.ndarray]
 
 

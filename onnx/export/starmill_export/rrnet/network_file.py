@@ -8,7 +8,7 @@ from starmill_export.graph import add_novelty
 from starmill_export.novelty import Novelty
 from starmill_export.rrnet import ensemble, net
 from starmill_export.rrnet.builder import Builder
-from starmill_export.rrnet.fit import Scaling
+from starmill_export.rrnet.examples import Scaling
 from starmill_export.rrnet.net import Parameters, Shape
 
 INPUT = "spectrum"

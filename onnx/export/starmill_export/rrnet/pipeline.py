@@ -13,16 +13,17 @@ from starmill_export.rrnet import (
     emulator,
     evaluate,
     examples,
-    fit,
     labels,
     net,
     observe,
     syntheses,
 )
-from starmill_export.rrnet.fit import Scaling, Schedule
+from starmill_export.rrnet import schedule as schedules
+from starmill_export.rrnet.examples import Scaling
 from starmill_export.rrnet.folder import FALSE_ALARM
 from starmill_export.rrnet.net import Parameters, Shape
 from starmill_export.rrnet.network_file import Ensemble
+from starmill_export.rrnet.schedule import Schedule
 
 NOVELTY_SNR, NOVELTY_SPECTRA = 20.0, 2500
 SEED, MEMBER_SEED, TUNING_SEED = 1, 1000, 2000
@@ -58,18 +59,18 @@ def plan(
 ) -> Plan:
     """The reference (`small`), the published (`published`) or a tiny (`smoke`) computation."""
     spemr = family == "spemr"
-    names = Plan(family, net.PUBLISHED, 0, 0, fit.PUBLISHED, variant).names
+    names = Plan(family, net.PUBLISHED, 0, 0, schedules.PUBLISHED, variant).names
     published = net.PUBLISHED_SPEMR if spemr else net.PUBLISHED
     reference = net.REFERENCE_SPEMR if spemr else net.REFERENCE
-    schedule = fit.PRETRAINED if spemr else fit.PUBLISHED
+    schedule = schedules.PRETRAINED if spemr else schedules.PUBLISHED
     base = published if size == "published" else reference
     if size != "published":
         # Smaller batches give as many steps as the published training set does.
         schedule = dataclasses.replace(schedule, batch=REFERENCE_BATCH)
     if spemr and size != "published":
         # A training set of this size does not converge at the published rate of 1e-4.
-        schedule = dataclasses.replace(schedule, rate=fit.PUBLISHED.rate)
-    tuning = dataclasses.replace(fit.FINE_TUNED, batch=schedule.batch) if spemr else None
+        schedule = dataclasses.replace(schedule, rate=schedules.PUBLISHED.rate)
+    tuning = dataclasses.replace(schedules.FINE_TUNED, batch=schedule.batch) if spemr else None
     count, members = 20_000, MEMBERS
     if size == "smoke":
         base = dataclasses.replace(reference, hidden=8, dense=(16, 12))
@@ -151,6 +152,8 @@ def train_members(
     report: Callable[[str], None],
 ) -> Ensemble:
     """Train all members, and for SPEMR its regions; finished ones are read from `folder`."""
+    from starmill_export.rrnet import fit
+
     training, validation = made.part("training"), made.part("validation")
     members = [
         fit.train(
@@ -184,6 +187,8 @@ def _tuned(
     folder: Path,
     report: Callable[[str], None],
 ) -> list[Parameters]:
+    from starmill_export.rrnet import fit
+
     inside, checked = (
         examples.Examples(part.inputs[rows], part.labels[rows], part.snr[rows])
         for part in (training, validation)
@@ -213,6 +218,8 @@ def stored_ensemble(chosen: Plan, scaling: Scaling, folder: Path) -> Ensemble:
 
     Raises RuntimeError where none is finished; fewer than planned make a smaller ensemble.
     """
+    from starmill_export.rrnet import fit
+
     members = []
     for index in range(chosen.members):
         try:
@@ -248,7 +255,7 @@ def with_novelty(model: Ensemble, made: examples.Examples) -> Ensemble:
 
 def held_out(model: Ensemble, made: examples.Examples, names: list[str]) -> dict:
     """Figures of the ensemble on the test spectra."""
-    from starmill_export.rrnet import ensemble
+    from starmill_export.rrnet import ensemble, fit
 
     test = made.part("test")
     regions = []
