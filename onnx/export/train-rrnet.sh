@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains RRNet or SPEMR on synthetic spectra and exports it: installs, simulates, trains, writes.
-# Usage: ./onnx/export/train-rrnet.sh [grid|gradients|data|train|export|all] [options]
+# Usage: ./onnx/export/train-rrnet.sh [grid|gradients|data|train|export|all|speed] [options]
 # STARMILL_MRS_GRID names archives of syntheses; without it they are computed, about an hour.
 # Stop it at any time; the same command goes on where it stopped. --help lists the options.
 set -euo pipefail
@@ -36,6 +36,6 @@ fi
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 export XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 step=all
-case ${1:-} in grid | gradients | data | train | export | all) step=$1 && shift ;; esac
+case ${1:-} in grid | gradients | data | train | export | all | speed) step=$1 && shift ;; esac
 cd "$export_dir"
 exec "$venv/bin/python" -m starmill_export.rrnet.cli "$step" "$@"

@@ -1,6 +1,6 @@
-"""Training, export and evaluation of the FCResNet model shipped with Starmill.
+"""Training, export and evaluation of the models shipped with Starmill.
 
-The modules in the order data meets them:
+The package `rrnet` is RRNet and SPEMR. The modules of FCResNet in the order data meets them:
 
 `fetch`         pinned archives, hash-checked and opened, never installed
 `pickles`       unpickling behind an allow-list

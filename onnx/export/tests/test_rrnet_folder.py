@@ -86,6 +86,18 @@ def test_uncorrected_variant_with_velocity_has_one_more_label():
     assert pipeline.plan("rrnet", "small", "starnet", "ur", None, None).shape.labels == 18
 
 
+def test_the_speed_of_untrained_nets_is_measured(tmp_path):
+    pytest.importorskip("onnxruntime")
+    from starmill_export.rrnet import cli
+
+    command = ["speed", "--family", "spemr", "--size", "smoke", "--work", str(tmp_path)]
+    assert cli.main(command) == 0
+    found = json.loads((tmp_path / "speed-spemr.json").read_text())
+    assert found["largest_difference"]["fast"] < 1e-5
+    assert found["largest_difference"]["eight bits"] < 0.1
+    assert all(speed > 0 for speed in found["batch 8"].values())
+
+
 def test_the_command_says_what_is_wrong(tmp_path, capsys):
     pytest.importorskip("onnx")
     from starmill_export.rrnet import cli

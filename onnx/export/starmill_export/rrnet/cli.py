@@ -16,6 +16,9 @@ REPOSITORY = Path(__file__).resolve().parents[4]
 VERSION = "1.0.0"
 
 
+STEPS = ["all", "data", "train", "export"]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the steps up to the one that was asked for and return the exit code."""
     options = _parser().parse_args(arguments)
@@ -34,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="starmill_export.rrnet", description=__doc__)
-    parser.add_argument("step", choices=["grid", "gradients", "data", "train", "export", "all"])
+    parser.add_argument("step", choices=[*STEPS, "grid", "gradients", "speed"])
     parser.add_argument("--family", choices=["rrnet", "spemr"], default="rrnet")
     parser.add_argument("--size", choices=["small", "published", "smoke"], default="small")
     parser.add_argument("--kind", choices=net.KINDS, default="rrnet", help="a comparison net")
@@ -74,6 +77,9 @@ def _run(options: argparse.Namespace, report: Callable[[str], None]) -> None:
     chosen = pipeline.plan(
         options.family, options.size, options.kind, options.variant, options.spectra, options.epochs
     )
+    if options.step == "speed":
+        _measure(chosen, options.work, report)
+        return
     data = options.work / f"{options.family}-{options.variant}-{chosen.spectra}"
 
     def make_emulator() -> "pipeline.emulator.Emulator":
@@ -127,6 +133,48 @@ def _compare_gradients(options: argparse.Namespace, report: Callable[[str], None
         for element, figures in result[name].items():
             report(f"{name} {element}: {figures}")
     (options.work / "gradients.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _measure(chosen: pipeline.Plan, folder: Path, report: Callable[[str], None]) -> None:
+    """Speed and equality of the graphs of untrained nets, for sizes that nobody has trained."""
+    from starmill_export.rrnet import fast_graph, plain_graph, speed
+
+    shape = chosen.shape
+    rng = np.random.default_rng(pipeline.SEED)
+    members = [net.initial(shape, index) for index in range(chosen.members)]
+    regions = [members]
+    if chosen.tuning is not None:
+        # Dense layers of their own on shared trunks, as fine-tuning leaves them.
+        regions = [
+            [
+                {
+                    name: value + 0.01 * rng.standard_normal(value.shape, np.float32)
+                    if name.startswith(net.HEAD_PREFIXES)
+                    else value
+                    for name, value in member.items()
+                }
+                for member in members
+            ]
+            for _ in range(4)
+        ]
+    ones, zeros = np.ones(shape.labels), np.zeros(shape.labels)
+    scaling = pipeline.Scaling(np.zeros(shape.pixels), np.ones(shape.pixels), zeros, ones)
+    model = pipeline.Ensemble(regions, shape, scaling).rounded()
+    spectra = rng.standard_normal((64, shape.pixels), np.float32)
+    graphs = {
+        "plain": plain_graph.build(model, chosen.family, VERSION, half=True),
+        "fast": fast_graph.build(model, chosen.family, VERSION, half=True),
+        "eight bits": fast_graph.build(
+            model, chosen.family, VERSION, half=True, calibration=spectra
+        ),
+    }
+    contents = {name: graph.SerializeToString() for name, graph in graphs.items()}
+    result = speed.compare(contents, spectra, ones, (1, 8, 16, 32, 64))
+    result["bytes"] = {name: len(content) for name, content in contents.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"speed-{chosen.family}.json").write_text(json.dumps(result, indent=1) + "\n")
+    for name, values in result.items():
+        report(f"{name}: {values}")
 
 
 def _export(
