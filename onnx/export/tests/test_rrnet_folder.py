@@ -40,7 +40,9 @@ def test_the_manifest_names_what_the_graph_gives_and_hashes_its_files():
     text = folder.manifest_text("rrnet", labels.RRNET, "c", "1", files, model, {"seed": "1"})
     parsed = tomllib.loads(text)
     found = {output.name for output in onnx.load_from_string(files["onnx"]).graph.output}
-    assert found == {value for value in parsed["output"].values() if isinstance(value, str)}
+    named = {value for value in parsed["output"].values() if isinstance(value, str)}
+    assert found == named | {parsed["output"]["covariance"]["factor"]}
+    assert parsed["output"]["covariance"]["rank"] == 2
     for role, content in files.items():
         assert parsed["files"][role]["sha256"] == hashlib.sha256(content).hexdigest()
     assert [entry["name"] for entry in parsed["label"]] == labels.RRNET

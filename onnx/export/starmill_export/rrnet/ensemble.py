@@ -4,7 +4,9 @@ Equation 3 splits: the variance of a label is the mean of the members' variances
 their means. The second part has a covariance between labels as well, of rank M - 1: with an
 orthonormal basis of what sums to zero over the members, M - 1 factors [labels] give it exactly,
 
-    covariance = diag(mean of variances) + factors^T factors.
+    covariance = diag(mean of variances) + factors^T factors,
+
+and since its diagonal is the variance of equation 3, variance and factors say it all.
 """
 
 import numpy as np

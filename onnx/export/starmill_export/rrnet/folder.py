@@ -8,7 +8,7 @@ import numpy as np
 
 from starmill_export import manifest
 from starmill_export.rrnet import batch_prepare, labels
-from starmill_export.rrnet.network_file import LABELS, NOVELTY, SIGMA, Ensemble
+from starmill_export.rrnet.network_file import FACTORS, LABELS, NOVELTY, SIGMA, Ensemble
 
 FALSE_ALARM = 0.01
 TOLERANCE = 1e-3
@@ -80,9 +80,12 @@ def label_tables(family: str, names: list[str]) -> list[dict[str, Any]]:
             description, valid = f"{symbols[name]} abundance [{symbols[name]}/H]", [-2.4, 1.0]
             if name == "fe_h":
                 valid = [-1.9, 0.45]
-        tables.append(
-            {"name": name, "unit": unit, "ucd": ucd, "description": description, "valid": valid}
-        )
+        table = {"name": name, "unit": unit, "ucd": ucd, "description": description}
+        # The column of the published catalogue, its Table 3.
+        alias = {"teff": "Teff[K]", "logg": "Logg"}.get(name)
+        if name in symbols:
+            alias = f"{symbols[name]}H"
+        tables.append(table | ({"alias": alias} if alias else {}) | {"valid": valid})
     return tables
 
 
@@ -132,13 +135,17 @@ def manifest_text(
         digest = hashlib.sha256(content).hexdigest()
         lines.append(f'{role} = {{ path = "{FILE_NAMES[role]}", sha256 = "{digest}" }}')
     lines += manifest.table("[input]", {"name": "spectrum", "pixels": model.shape.pixels})
-    outputs = {name: name for name in ("labels", "sigma", "diagonal", "factors", "novelty")}
+    outputs = {name: name for name in (LABELS, NOVELTY, SIGMA)}
     lines += manifest.table("[output]", outputs | {"novelty_false_alarm": FALSE_ALARM})
+    covariance = {"factor": FACTORS, "rank": len(model.regions[0]) - 1}
+    lines += manifest.table("[output.covariance]", covariance)
     tables = label_tables(family, names)
     for header, entries in (("recipe", recipe(variant)), ("label", tables)):
         for entry in entries:
             lines += manifest.table(f"[[{header}]]", entry)
     spread = [float(f"{value:.6g}") for value in model.scaling.label_spread]
+    # These spectra have no S/N in g; the step `snr` of the recipe judges that of the arms.
+    lines += manifest.table("[quality]", {"min_snr_g": 0.0})
     lines += manifest.table("[golden]", {"tolerance": TOLERANCE, "scale": spread})
     lines += manifest.table("[provenance]", provenance)
     return "\n".join(lines) + "\n"

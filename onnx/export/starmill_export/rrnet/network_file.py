@@ -12,7 +12,7 @@ from starmill_export.rrnet.examples import Scaling
 from starmill_export.rrnet.net import Parameters, Shape
 
 INPUT = "spectrum"
-LABELS, SIGMA, DIAGONAL, FACTORS = "labels", "sigma", "diagonal", "factors"
+LABELS, SIGMA, FACTORS = "labels", "sigma", "factors"
 NOVELTY = "novelty"
 
 
@@ -54,15 +54,15 @@ class Ensemble:
                 for member in region
             ]
             means, variances = (np.stack(part) for part in zip(*members, strict=True))
-            regions.append(ensemble.combine(means, variances))
-        mean, variance, diagonal, factors = (np.stack(part) for part in zip(*regions, strict=True))
+            mean, variance, _, factors = ensemble.combine(means, variances)
+            regions.append((mean, variance, factors))
+        mean, variance, factors = (np.stack(part) for part in zip(*regions, strict=True))
         _, _, chosen = ensemble.fuse(mean, variance)
         take = chosen[None]
         spread = self.scaling.label_spread
         result = {
             LABELS: np.take_along_axis(mean, take, 0)[0] * spread + self.scaling.label_mean,
             SIGMA: np.sqrt(np.take_along_axis(variance, take, 0)[0]) * spread,
-            DIAGONAL: np.take_along_axis(diagonal, take, 0)[0] * spread**2,
             FACTORS: np.take_along_axis(factors, take[:, :, None, :], 0)[0] * spread,
         }
         if self.novelty is not None:
@@ -80,7 +80,6 @@ def outputs(model: Ensemble) -> list[tuple[str, list]]:
     result = [
         (LABELS, ["N", labels]),
         (SIGMA, ["N", labels]),
-        (DIAGONAL, ["N", labels]),
         (FACTORS, ["N", members - 1, labels]),
     ]
     return result if model.novelty is None else [*result, (NOVELTY, ["N"])]
@@ -101,31 +100,24 @@ def _add_combination(
     Sums are matrix products: `ReduceSum` adds in an order that depends on the place in the batch.
     """
     regions = [_combined(builder, members, f"region{index}") for index, members in enumerate(heads)]
-    mean, variance, diagonal, factors = regions[0]
-    for index, (other_mean, other_variance, other_diagonal, other_factors) in enumerate(
-        regions[1:], start=1
-    ):
+    mean, variance, factors = regions[0]
+    for index, (other_mean, other_variance, other_factors) in enumerate(regions[1:], start=1):
         name = f"fusion{index}"
         better = builder.add("Less", [other_variance, variance], f"{name}.better")
         wide = builder.add("Unsqueeze", [better, builder.ints(1)], f"{name}.better.wide")
         mean = builder.add("Where", [better, other_mean, mean], f"{name}.mean")
         variance = builder.add("Where", [better, other_variance, variance], f"{name}.variance")
-        diagonal = builder.add("Where", [better, other_diagonal, diagonal], f"{name}.diagonal")
         factors = builder.add("Where", [wide, other_factors, factors], f"{name}.factors")
     spread = builder.constant("label.spread", scaling.label_spread.astype(np.float32))
-    square = builder.constant("label.spread2", (scaling.label_spread**2).astype(np.float32))
     offset = builder.constant("label.mean", scaling.label_mean.astype(np.float32))
     scaled = builder.add("Mul", [mean, spread], "labels.scaled")
     builder.add("Add", [scaled, offset], LABELS)
     root = builder.add("Sqrt", [variance], "sigma.scaled")
     builder.add("Mul", [root, spread], SIGMA)
-    builder.add("Mul", [diagonal, square], DIAGONAL)
     builder.add("Mul", [factors, spread], FACTORS)
 
 
-def _combined(
-    builder: Builder, members: list[tuple[str, str]], name: str
-) -> tuple[str, str, str, str]:
+def _combined(builder: Builder, members: list[tuple[str, str]], name: str) -> tuple[str, str, str]:
     count = len(members)
     stacked = []
     for part, values in zip(("means", "variances"), zip(*members, strict=True), strict=True):
@@ -150,7 +142,7 @@ def _combined(
     squares = builder.add("Mul", [factors, factors], f"{name}.factors2")
     scatter = reduced(ones, squares, f"{name}.scatter")
     variance = builder.add("Add", [diagonal, scatter], f"{name}.variance")
-    return mean, variance, diagonal, factors
+    return mean, variance, factors
 
 
 def add_outputs_of_head(
