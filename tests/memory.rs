@@ -172,7 +172,7 @@ fn a_service_stays_below_the_bound_that_check_prints() {
     }
     let closed = |night: &&str| place.night(night).join("closed.json").exists();
     let nights = ["2017-11-10", "2017-11-11", "2017-11-12"];
-    wait_until("all nights close", || nights.iter().all(|night| closed(night)));
+    wait_until("all nights close", || nights.iter().all(closed));
     let rows: u64 = nights.iter().map(|night| place.closed(night).0).sum();
     assert_eq!(rows, u64::from(FILES), "{}", place.log());
     for night in nights {
