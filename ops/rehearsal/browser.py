@@ -28,6 +28,10 @@ class BrowserError(Exception):
     """The browser did not do what it was told."""
 
 
+class CommandError(BrowserError):
+    """The browser refused a command."""
+
+
 @dataclass(frozen=True)
 class View:
     """A screen: its size in pixels, whether it is dark, and whether it shows the whole page."""
@@ -101,7 +105,7 @@ class Browser:
         while (answer := self.receive(deadline)).get("id") != self.number:
             pass
         if "error" in answer:
-            raise BrowserError(f"{method}: {answer['error']['message']}")
+            raise CommandError(f"{method}: {answer['error']['message']}")
         return answer["result"]
 
     def receive(self, deadline: float) -> dict:
@@ -150,8 +154,11 @@ class Page:
         return self.browser.call(method, self.session, **parameters)
 
     def evaluate(self, expression: str) -> Any:  # noqa: ANN401  what a script gives is anything
-        """Return the value of a script's expression."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """Return the value of a script's expression; between two documents there is none."""
+        try:
+            answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        except CommandError:
+            return None
         return answer["result"].get("value")
 
     def wait_until(self, expression: str) -> None:

@@ -66,15 +66,27 @@ impl Browser {
     #[track_caller]
     pub fn wait_until(&mut self, expression: &str) {
         let end = Instant::now() + PATIENCE;
-        while self.evaluate(expression) != true {
-            let page = "document.body && document.body.innerText.slice(0, 500)";
-            assert!(Instant::now() < end, "never {expression}: {}", self.evaluate(page));
+        let parameters = json!({ "expression": expression, "returnByValue": true });
+        loop {
+            // Between two documents a page has none, and the browser says so.
+            let answer = self.ask("Runtime.evaluate", &parameters);
+            if answer["result"]["result"]["value"] == true {
+                return;
+            }
+            assert!(Instant::now() < end, "never {expression}: {answer}");
             std::thread::sleep(Duration::from_millis(100));
         }
     }
 
     #[track_caller]
     fn call(&mut self, method: &str, parameters: &Value) -> Value {
+        let answer = self.ask(method, parameters);
+        assert!(answer["error"].is_null(), "{method}: {answer}");
+        answer["result"].clone()
+    }
+
+    /// The answer to a command, which may be an error.
+    fn ask(&mut self, method: &str, parameters: &Value) -> Value {
         self.number += 1;
         let mut command = json!({ "id": self.number, "method": method, "params": parameters });
         if let Some(session) = &self.session {
@@ -84,8 +96,7 @@ impl Browser {
         loop {
             let answer = self.said.recv_timeout(PATIENCE).expect("the browser answers");
             if answer["id"] == self.number {
-                assert!(answer["error"].is_null(), "{method}: {answer}");
-                return answer["result"].clone();
+                return answer;
             }
         }
     }
