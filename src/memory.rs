@@ -12,6 +12,7 @@ use crate::http;
 use crate::input::{LARGE_WINDOW, SMALL_FILE, SMALL_INFLATED, SMALL_WINDOW};
 use crate::ledger;
 use crate::pipeline;
+use crate::prep::Workspace;
 use crate::report;
 use crate::rv::KEY_BYTES;
 use crate::serve::board;
@@ -124,7 +125,7 @@ fn closing() -> u64 {
 }
 
 /// What a flow holds, part by part.
-fn flow(config: &Config, pixels: usize) -> [(&'static str, u64); 5] {
+fn flow(config: &Config, pixels: usize) -> [(&'static str, u64); 6] {
     let readers = workers_or_cores(config.read.workers) as u64;
     let preparing = workers_or_cores(config.prepare.workers) as u64;
     let inferring = workers_or_cores(config.infer.workers) as u64;
@@ -139,6 +140,7 @@ fn flow(config: &Config, pixels: usize) -> [(&'static str, u64); 5] {
     [
         ("one large file", large),
         ("readers", readers * (reader + spectrum::MAX_BYTES) as u64),
+        ("preparing", preparing * Workspace::most_bytes(pixels) as u64),
         ("queues and batches", pipeline::most_bytes(config, pixels)),
         ("writer", writer),
         ("merging small segments", catalogue::compaction_bytes(config.write.compact_below)),
@@ -155,11 +157,13 @@ mod tests {
         let total = |change: fn(&mut Config)| {
             let mut config = base.clone();
             config.read.workers = 4;
+            config.prepare.workers = 1;
             change(&mut config);
             Bound::of(&config, 5_000, Measured::default()).total()
         };
         let before = total(|_| ());
         assert!(total(|config| config.read.workers = 5) > before);
+        assert!(total(|config| config.prepare.workers = 2) > before);
         assert!(total(|config| config.input.max_decompressed_bytes *= 2) > before);
         assert!(total(|config| config.read.queue_bytes *= 2) > before);
         assert!(total(|config| config.write.segment_spectra *= 100) > before);

@@ -43,6 +43,11 @@ pub(super) struct Nodes {
     slope: Vec<f64>,
 }
 
+impl Nodes {
+    /// Bytes of a native pixel.
+    pub(super) const PIXEL_BYTES: usize = 3 * size_of::<f64>();
+}
+
 impl Resample {
     /// The windows, checked.
     ///

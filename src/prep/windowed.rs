@@ -29,7 +29,7 @@ use super::snr::SnrRule;
 use super::{Prepared, RecipeError, Step, single_precision};
 use crate::quality::Quality;
 use crate::reject::{Code, Reject};
-use crate::spectrum::Spectrum;
+use crate::spectrum::{MAX_PIXELS, Spectrum};
 
 /// Steps of a two-armed recipe; those that are `None` are left out.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,14 @@ pub struct Workspace {
     values: Vec<f64>,
     medians: Vec<f64>,
     filled: Vec<f64>,
+}
+
+impl Workspace {
+    /// The most that it grows to for a model that takes so many pixels, bytes.
+    pub fn most_bytes(pixels: usize) -> usize {
+        // A vector that grows may take twice what it holds.
+        2 * (Nodes::PIXEL_BYTES * MAX_PIXELS + 3 * size_of::<f64>() * pixels)
+    }
 }
 
 /// Takes the next step off `steps` if it is of this kind.

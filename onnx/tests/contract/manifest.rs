@@ -108,6 +108,18 @@ fn a_changed_file_is_refused_wherever_it_is_used() {
 }
 
 #[test]
+fn the_files_of_a_recipe_are_checked_as_well() {
+    for file in ["recipe_golden", "scale"] {
+        let entry =
+            |hash: &str| format!("[files]\n{file} = {{ path = \"CARD.md\", sha256 = \"{hash}\" }}");
+        let folder = |hash: &str| Folder::with(&[("[files]", &entry(hash))]);
+        folder("<CARD.md>").model().check_files().unwrap();
+        let error = folder(&"0".repeat(64)).model().check_files().unwrap_err();
+        assert!(matches!(error, ModelError::Hash { .. }), "{file}: {error}");
+    }
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let folder = Folder::with(&[]);
     fs::remove_file(folder.path().join("CARD.md")).unwrap();
