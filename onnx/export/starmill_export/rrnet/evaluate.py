@@ -8,12 +8,17 @@ SNR_RANGES = [(10.0, 20.0), (20.0, 40.0), (40.0, 80.0), (80.0, np.inf)]
 
 
 def figures(
-    mean: np.ndarray, sigma: np.ndarray, examples: Examples, names: list[str]
+    mean: np.ndarray,
+    sigma: np.ndarray,
+    published: np.ndarray,
+    examples: Examples,
+    names: list[str],
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Errors by range of S/N (blue arm) and label.
 
     MAE (equation 4), bias, scatter; `pull` is the standard deviation of residuals in units of the
-    predicted sigma; `prior` is the label's own spread, which knowing nothing would give.
+    predicted sigma, `pull_equation_3` in units of the published one, which equals it where nothing
+    was calibrated; `prior` is the label's own spread, which knowing nothing would give.
     """
     residual = mean - examples.labels
     result = {}
@@ -29,6 +34,9 @@ def figures(
                 "bias": _rounded(residual[inside, column].mean()),
                 "scatter": _rounded(residual[inside, column].std()),
                 "pull": _rounded((residual[inside, column] / sigma[inside, column]).std()),
+                "pull_equation_3": _rounded(
+                    (residual[inside, column] / published[inside, column]).std()
+                ),
                 "prior": _rounded(examples.labels[inside, column].std()),
             }
             for column, name in enumerate(names)

@@ -1,13 +1,15 @@
 """What a graph is made from, and the parts that the plain and the fast graph share."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
 from starmill_export.graph import add_novelty
 from starmill_export.novelty import Novelty
-from starmill_export.rrnet import ensemble, net
+from starmill_export.rrnet import calibration, ensemble, net
 from starmill_export.rrnet.builder import Builder
+from starmill_export.rrnet.calibration import Calibration
 from starmill_export.rrnet.examples import Scaling
 from starmill_export.rrnet.net import Parameters, Shape
 
@@ -21,24 +23,27 @@ class Ensemble:
     """Members by region (RRNet has one region), and what scales their labels.
 
     `novelty` says how unlike the training inputs a spectrum is; the graphs have it where it is.
+    `calibration` scales sigma and factors; without it they are those of equation 3.
     """
 
     regions: list[list[Parameters]]
     shape: Shape
     scaling: Scaling
     novelty: Novelty | None = None
+    calibration: Calibration | None = None
+
+    @property
+    def rank(self) -> int:
+        """Rows of the factors."""
+        return len(self.regions[0]) - 1
 
     def rounded(self) -> "Ensemble":
         """The same with weights that float16 holds; biases stay."""
-        return Ensemble(
-            [
-                [{name: _half(name, value) for name, value in member.items()} for member in region]
-                for region in self.regions
-            ],
-            self.shape,
-            self.scaling,
-            self.novelty,
-        )
+        regions = [
+            [{name: _half(name, value) for name, value in member.items()} for member in region]
+            for region in self.regions
+        ]
+        return dataclasses.replace(self, regions=regions)
 
     def __call__(self, spectra: np.ndarray) -> dict[str, np.ndarray]:
         """The graph's outputs for standardised spectra, in float64: the reference."""
@@ -59,15 +64,21 @@ class Ensemble:
         mean, variance, factors = (np.stack(part) for part in zip(*regions, strict=True))
         _, _, chosen = ensemble.fuse(mean, variance)
         take = chosen[None]
+        sigma = np.sqrt(np.take_along_axis(variance, take, 0)[0])
         spread = self.scaling.label_spread
+        wider = spread if self.calibration is None else self._calibrated(sigma, spectra)
+        found = np.take_along_axis(factors, take[:, :, None, :], 0)[0]
         result = {
             LABELS: np.take_along_axis(mean, take, 0)[0] * spread + self.scaling.label_mean,
-            SIGMA: np.sqrt(np.take_along_axis(variance, take, 0)[0]) * spread,
-            FACTORS: np.take_along_axis(factors, take[:, :, None, :], 0)[0] * spread,
+            SIGMA: sigma * wider,
+            FACTORS: found * np.broadcast_to(wider, sigma.shape)[:, None, :],
         }
         if self.novelty is not None:
             result[NOVELTY] = self.novelty(spectra.astype(np.float64))
         return result
+
+    def _calibrated(self, sigma: np.ndarray, spectra: np.ndarray) -> np.ndarray:
+        return self.scaling.label_spread * self.calibration.factor(sigma, spectra)
 
 
 def _half(name: str, value: np.ndarray) -> np.ndarray:
@@ -87,14 +98,12 @@ def outputs(model: Ensemble) -> list[tuple[str, list]]:
 
 def add_outputs(builder: Builder, heads: list[list[tuple[str, str]]], model: Ensemble) -> None:
     """All outputs, from mean and variance [N, labels] of every member of every region."""
-    _add_combination(builder, heads, model.scaling)
+    _add_combination(builder, heads, model)
     if model.novelty is not None:
         add_novelty(builder, model.novelty)
 
 
-def _add_combination(
-    builder: Builder, heads: list[list[tuple[str, str]]], scaling: Scaling
-) -> None:
+def _add_combination(builder: Builder, heads: list[list[tuple[str, str]]], model: Ensemble) -> None:
     """From mean and variance [N, labels] of every member of every region to the outputs.
 
     Sums are matrix products: `ReduceSum` adds in an order that depends on the place in the batch.
@@ -108,13 +117,22 @@ def _add_combination(
         mean = builder.add("Where", [better, other_mean, mean], f"{name}.mean")
         variance = builder.add("Where", [better, other_variance, variance], f"{name}.variance")
         factors = builder.add("Where", [wide, other_factors, factors], f"{name}.factors")
+    scaling = model.scaling
     spread = builder.constant("label.spread", scaling.label_spread.astype(np.float32))
     offset = builder.constant("label.mean", scaling.label_mean.astype(np.float32))
     scaled = builder.add("Mul", [mean, spread], "labels.scaled")
     builder.add("Add", [scaled, offset], LABELS)
     root = builder.add("Sqrt", [variance], "sigma.scaled")
-    builder.add("Mul", [root, spread], SIGMA)
-    builder.add("Mul", [factors, spread], FACTORS)
+    if model.calibration is None:
+        builder.add("Mul", [root, spread], SIGMA)
+        builder.add("Mul", [factors, spread], FACTORS)
+        return
+    levels = calibration.add_levels(builder, model.calibration, INPUT, model.shape.pixels)
+    factor = calibration.add_factor(builder, model.calibration, levels, variance, "calibration")
+    wider = builder.add("Mul", [factor, spread], "calibration.spread")
+    builder.add("Mul", [root, wider], SIGMA)
+    wide = builder.add("Unsqueeze", [wider, builder.ints(1)], "calibration.spread.wide")
+    builder.add("Mul", [factors, wide], FACTORS)
 
 
 def _combined(builder: Builder, members: list[tuple[str, str]], name: str) -> tuple[str, str, str]:

@@ -55,10 +55,27 @@ def compare(
 
 
 def shift(
-    reference: bytes, content: bytes, model: Ensemble, examples: Examples, most: int = 500
-) -> dict[str, float]:
-    """How far a graph's labels lie from a reference graph's, in units of its sigma."""
+    reference: bytes,
+    content: bytes,
+    model: Ensemble,
+    examples: Examples,
+    names: list[str],
+    most: int = 500,
+) -> dict[str, dict[str, float]]:
+    """How far a graph's labels lie from a reference graph's, in units of its sigma, by label.
+
+    `sigma` is the largest change of sigma as a share of it.
+    """
     spectra = model.scaling.inputs(examples.inputs[:most])
-    expected, sigma = session(reference)(spectra)[:2]
-    moved = np.abs(session(content)(spectra)[0] - expected) / sigma
-    return {"median": float(np.median(moved)), "largest": float(moved.max())}
+    expected, errors = session(reference)(spectra)[:2]
+    found, others = session(content)(spectra)[:2]
+    moved, changed = np.abs(found - expected) / errors, np.abs(others / errors - 1)
+    return {
+        name: {
+            "median": float(f"{np.median(moved[:, column]):.3g}"),
+            "99 %": float(f"{np.quantile(moved[:, column], 0.99):.3g}"),
+            "largest": float(f"{moved[:, column].max():.3g}"),
+            "sigma": float(f"{changed[:, column].max():.3g}"),
+        }
+        for column, name in enumerate(names)
+    }
