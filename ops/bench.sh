@@ -26,7 +26,7 @@ done
 
 ops/setup.sh
 ops/fetch-onnxruntime.sh
-python_environment "$state/venv-test" ops/requirements-test.txt "about 750 MB"
+python_environment "$state/venv-test" ops/requirements-test.txt "about 1.1 GB"
 cargo build --release --locked --quiet
 python=$state/venv-test/bin/python
 mkdir -p out/bench

@@ -70,7 +70,7 @@ shell_scripts() {
 }
 
 step "set-up" ops/setup.sh --test
-python_environment "$state/venv-test" ops/requirements-test.txt "about 750 MB"
+python_environment "$state/venv-test" ops/requirements-test.txt "about 1.1 GB"
 export PATH="$PWD/$state/venv-test/bin:$PWD/$state/bin:$PATH"
 step "inference library" ops/fetch-onnxruntime.sh
 step "sample spectra" ops/fetch-spectra.sh

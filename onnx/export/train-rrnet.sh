@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Trains RRNet or SPEMR on synthetic spectra and exports it: installs, simulates, trains, writes.
-# Usage: ./onnx/export/train-rrnet.sh [grid|gradients|data|train|export|all|speed] [options]
+# Usage: ./onnx/export/train-rrnet.sh [STEP] [options], where STEP is one of
+#   grid, gradients, data, train, export, all (the default), speed, compare, import
 # STARMILL_MRS_GRID names archives of syntheses; without it they are computed, about an hour.
 # Stop it at any time; the same command goes on where it stopped. --help lists the options.
 set -euo pipefail
@@ -9,7 +10,20 @@ export_dir=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$export_dir/../.." && pwd)
 venv=$root/.starmill/venv-rrnet
 
-if [ -z "${STARMILL_MRS_GRID:-}" ] && ! command -v gfortran >/dev/null; then
+step=all
+case ${1:-} in
+    grid | gradients | data | train | export | all | speed | compare | import) step=$1 && shift ;;
+esac
+
+computes_syntheses() {
+    case $step in
+        import | speed) return 1 ;;
+        grid | gradients) return 0 ;;
+        *) [ -z "${STARMILL_MRS_GRID:-}" ] && [[ " $* " != *" --grid "* && " $* " != *" --help "* ]] ;;
+    esac
+}
+
+if computes_syntheses "$@" && ! command -v gfortran >/dev/null; then
     echo "gfortran is missing; SYNSPEC needs it: installing the Debian package gfortran"
     if [ "$(id -u)" -ne 0 ]; then
         echo "not root: run 'apt-get install gfortran' first" >&2
@@ -35,7 +49,6 @@ fi
 # One thread: the sums of a threaded matrix product depend on the number of threads.
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 export XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-step=all
-case ${1:-} in grid | gradients | data | train | export | all | speed) step=$1 && shift ;; esac
-cd "$export_dir"
+# Paths that are given stay relative to where the command is run.
+export PYTHONPATH=$export_dir
 exec "$venv/bin/python" -m starmill_export.rrnet.cli "$step" "$@"

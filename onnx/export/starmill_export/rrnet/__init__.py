@@ -14,12 +14,16 @@ The modules in the order data meets them:
 `schedule`       rates, epochs and noise
 `fit`            training, with checkpoints
 `ensemble`       what members say together, and the fusion of regions
+`calibration`    sigma scaled to the scatter of residuals
 `network_file`   what both graphs have in common
 `plain_graph`    the layers as published
 `fast_graph`     the same function, made for a CPU
-`folder`         the model folder that the program runs
+`joined`         ensembles of different labels as one graph
+`folder`         the model folder that the program runs, with `card_tables` and `recipe_golden`
 `speed`          the graphs side by side
 `published`      weights of the published code, read without running its pickles
+`importing`      a model folder from such weights
+`compare`        the comparisons of the paper
 `evaluate`       figures on held-out spectra
 `pipeline`       the steps from the grid to the graph, and `cli` its command line
 """

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import pickle
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ STEPS = ["all", "data", "train", "export"]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the steps up to the one that was asked for and return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_intermixed_args(arguments)
     started = time.monotonic()
 
     def report(message: str) -> None:
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         _run(options, report)
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError, pickle.UnpicklingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -37,7 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="starmill_export.rrnet", description=__doc__)
-    parser.add_argument("step", choices=[*STEPS, "grid", "gradients", "speed"])
+    parser.add_argument("step", choices=[*STEPS, "grid", "gradients", "speed", "compare", "import"])
+    parser.add_argument(
+        "weights", type=Path, nargs="*", help="import: folders of SP0, CA0, ..., one a region"
+    )
     parser.add_argument("--family", choices=["rrnet", "spemr"], default="rrnet")
     parser.add_argument("--size", choices=["small", "published", "smoke"], default="small")
     parser.add_argument("--kind", choices=net.KINDS, default="rrnet", help="a comparison net")
@@ -64,6 +68,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--epochs", type=int, help="instead of 30; the rate and the noise follow in proportion"
     )
+    parser.add_argument(
+        "--calibration",
+        choices=["fitted", "none"],
+        default="fitted",
+        help="of sigma; none leaves it as published, by equation 3",
+    )
+    parser.add_argument("--label-config", type=Path, help="import: label_config.pkl")
+    parser.add_argument("--half", action="store_true", help="import: weights as float16")
+    parser.add_argument("--members", type=int, help="nets of an ensemble, instead of 6")
     return parser
 
 
@@ -74,13 +87,11 @@ def _run(options: argparse.Namespace, report: Callable[[str], None]) -> None:
     if options.step == "gradients":
         _compare_gradients(options, report)
         return
-    chosen = pipeline.plan(
-        options.family, options.size, options.kind, options.variant, options.spectra, options.epochs
-    )
-    if options.step == "speed":
-        _measure(chosen, options.work, report)
+    if options.step == "import":
+        _import(options, report)
         return
-    data = options.work / f"{options.family}-{options.variant}-{chosen.spectra}"
+    if options.weights:
+        raise ValueError(f"{options.step} takes no folders of weights: leave them out")
 
     def make_emulator() -> "pipeline.emulator.Emulator":
         if not options.grid and not (options.work / "emulator.npz").exists():
@@ -88,6 +99,18 @@ def _run(options: argparse.Namespace, report: Callable[[str], None]) -> None:
         steps = 3 if options.size == "smoke" else pipeline.emulator.STEPS
         return pipeline.make_emulator(options.grid, options.work, steps, report)
 
+    def plan(kind: str, variant: str) -> pipeline.Plan:
+        amounts = options.spectra, options.epochs, options.members
+        return pipeline.plan(options.family, options.size, kind, variant, *amounts)
+
+    if options.step == "compare":
+        _compare(plan, make_emulator, options, report)
+        return
+    chosen = plan(options.kind, options.variant)
+    if options.step == "speed":
+        _measure(chosen, options.work, report)
+        return
+    data = options.work / f"{options.family}-{options.variant}-{chosen.spectra}"
     made, scaling = pipeline.make_examples(chosen, make_emulator, data, report)
     report(f"{len(made.labels)} spectra in {data}")
     if options.step == "data":
@@ -99,6 +122,32 @@ def _run(options: argparse.Namespace, report: Callable[[str], None]) -> None:
         model = pipeline.train_members(chosen, made, scaling, members, report)
     if options.step != "train":
         _export(model, chosen, made, options, options.out or members / "model", report)
+
+
+def _import(options: argparse.Namespace, report: Callable[[str], None]) -> None:
+    """A model folder from published weights, as they are."""
+    from starmill_export.rrnet import importing
+
+    if options.label_config is None or options.out is None:
+        raise ValueError("import needs --label-config FILE and --out FOLDER: give both")
+    model = importing.read(options.family, options.weights, options.label_config)
+    importing.write(model, options.family, VERSION, options.weights, options.half, options.out)
+    report(f"wrote {options.out}")
+
+
+def _compare(
+    plan: Callable[[str, str], pipeline.Plan],
+    make_emulator: Callable[[], "pipeline.emulator.Emulator"],
+    options: argparse.Namespace,
+    report: Callable[[str], None],
+) -> None:
+    """The paper's comparisons: figure 3 and table 4."""
+    from starmill_export.rrnet import compare
+
+    if options.family != "rrnet":
+        raise ValueError("the comparisons are those of RRNet's paper: leave --family out")
+    folder = compare.run(plan, options.size, make_emulator, options.work, report)
+    report(f"wrote {folder / 'compare.md'} and {folder / 'compare.json'}")
 
 
 def _compute_grid(options: argparse.Namespace, report: Callable[[str], None]) -> Path:
@@ -187,10 +236,12 @@ def _export(
 ) -> None:
     """Write the model folder, and the other graphs beside it in `graphs`."""
     from starmill_export import manifest
-    from starmill_export.rrnet import fast_graph, plain_graph, speed
+    from starmill_export.rrnet import fast_graph, plain_graph, recipe_golden, speed
     from starmill_export.rrnet import folder as model_folder
 
     model = pipeline.with_novelty(model, made).rounded()
+    if options.calibration == "fitted":
+        model = pipeline.with_calibration(model, made)
     spectra = model.scaling.inputs(made.part("test").inputs[:64])
     graphs = {"plain": plain_graph.build(model, chosen.family, VERSION, half=True)}
     if model.shape.residual:
@@ -209,9 +260,10 @@ def _export(
         "speed": speed.compare(contents, spectra, model.scaling.label_spread),
         "bytes": {name: len(content) for name, content in contents.items()},
         "shift_in_sigma": {
-            name: speed.shift(contents["plain"], content, model, made.part("test"))
+            name: speed.shift(contents["plain"], content, model, made.part("test"), chosen.names)
             for name, content in contents.items()
         },
+        "calibration": options.calibration,
     }
     report(f"speed: {summary['speed']}")
     scaling = model.scaling
@@ -221,12 +273,18 @@ def _export(
         "onnx": contents.get("fast", contents["plain"]),
         "scale": vectors.tobytes(),
         "golden": model_folder.golden(model, spectra),
+        "recipe_golden": recipe_golden.content(
+            model_folder.recipe(chosen.variant), vectors.tobytes()
+        ),
         "card": model_folder.card(chosen.family, summary, errors).encode(),
     }
     provenance = {
         "command": "./onnx/export/train-rrnet.sh",
         "seed": str(pipeline.SEED),
         "training_data": f"{len(made.labels)} synthetic spectra of a SYNSPEC54 grid",
+        "errors": "calibrated on the validation part"
+        if model.calibration is not None
+        else "equation 3 of the paper",
         "trainer": f"JAX, {chosen.schedule.epochs} epochs, batches of {chosen.schedule.batch}",
     }
     text = model_folder.manifest_text(

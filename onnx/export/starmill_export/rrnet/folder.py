@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from starmill_export import manifest
-from starmill_export.rrnet import batch_prepare, labels
+from starmill_export.rrnet import batch_prepare, card_tables, labels
+from starmill_export.rrnet.joined import Joined
 from starmill_export.rrnet.network_file import FACTORS, LABELS, NOVELTY, SIGMA, Ensemble
 
 FALSE_ALARM = 0.01
@@ -20,6 +21,7 @@ FILE_NAMES = {
     "onnx": "model.onnx",
     "scale": "scale.f32",
     "golden": "golden.json",
+    "recipe_golden": "recipe_golden.json",
     "card": "CARD.md",
 }
 
@@ -89,7 +91,7 @@ def label_tables(family: str, names: list[str]) -> list[dict[str, Any]]:
     return tables
 
 
-def golden(model: Ensemble, spectra: np.ndarray) -> bytes:
+def golden(model: Ensemble | Joined, spectra: np.ndarray) -> bytes:
     """Some standardised spectra with labels, sigma and novelty of a float64 forward pass."""
     rows = {f"held-out {row}": spectra[row] for row in range(GOLDEN_ROWS)}
     rows["zeros"] = np.zeros(spectra.shape[1])
@@ -97,15 +99,15 @@ def golden(model: Ensemble, spectra: np.ndarray) -> bytes:
     for name, values in rows.items():
         single = np.round(values, 4).astype(np.float32)
         found = model(single[None])
-        cases.append(
-            {
-                "name": name,
-                "input": [float(f"{value:.6g}") for value in single],
-                "labels": [float(f"{value:.9g}") for value in found[LABELS][0]],
-                "sigma": [float(f"{value:.9g}") for value in found[SIGMA][0]],
-                "novelty": float(f"{found[NOVELTY][0]:.9g}"),
-            }
-        )
+        case = {
+            "name": name,
+            "input": [float(f"{value:.6g}") for value in single],
+            "labels": [float(f"{value:.9g}") for value in found[LABELS][0]],
+            "sigma": [float(f"{value:.9g}") for value in found[SIGMA][0]],
+        }
+        if NOVELTY in found:
+            case["novelty"] = float(f"{found[NOVELTY][0]:.9g}")
+        cases.append(case)
     return (json.dumps({"cases": cases}, separators=(",", ":")) + "\n").encode()
 
 
@@ -115,8 +117,9 @@ def manifest_text(
     variant: str,
     version: str,
     files: dict[str, bytes],
-    model: Ensemble,
+    model: Ensemble | Joined,
     provenance: dict[str, str],
+    trained_on: str = "synthetic",
 ) -> str:
     """The manifest of a folder that holds `files`, by the roles of FILE_NAMES."""
     top = {
@@ -127,7 +130,7 @@ def manifest_text(
         "paper": PAPERS[family],
         "license": "Apache-2.0",
         "surveys": ["lamost-mrs"],
-        "trained_on": "synthetic",
+        "trained_on": trained_on,
     }
     lines = ["# Written by onnx/export/train-rrnet.sh; do not edit.", *manifest.pairs(top)]
     lines += ["", "[files]"]
@@ -135,9 +138,11 @@ def manifest_text(
         digest = hashlib.sha256(content).hexdigest()
         lines.append(f'{role} = {{ path = "{FILE_NAMES[role]}", sha256 = "{digest}" }}')
     lines += manifest.table("[input]", {"name": "spectrum", "pixels": model.shape.pixels})
-    outputs = {name: name for name in (LABELS, NOVELTY, SIGMA)}
-    lines += manifest.table("[output]", outputs | {"novelty_false_alarm": FALSE_ALARM})
-    covariance = {"factor": FACTORS, "rank": len(model.regions[0]) - 1}
+    outputs: dict[str, str | float] = {LABELS: LABELS, SIGMA: SIGMA}
+    if model.novelty is not None:
+        outputs |= {NOVELTY: NOVELTY, "novelty_false_alarm": FALSE_ALARM}
+    lines += manifest.table("[output]", outputs)
+    covariance = {"factor": FACTORS, "rank": model.rank}
     lines += manifest.table("[output.covariance]", covariance)
     tables = label_tables(family, names)
     for header, entries in (("recipe", recipe(variant)), ("label", tables)):
@@ -191,6 +196,7 @@ def card(family: str, summary: dict, emulator_errors: list[dict]) -> str:
         prior = next(iter(ranges.values()))[name]["prior"]
         cells = [f"{part[name]['mae']:.3g} ({part[name]['pull']:.2f})" for part in ranges.values()]
         lines.append(f"| {name} | {prior:.3g} | " + " | ".join(cells) + " |")
+    lines += [*card_tables.calibration(summary), *card_tables.eight_bits(summary)]
     lines += ["", "## Speed", "", "Spectra per CPU second on one core, ONNX Runtime.", ""]
     batches = {key: value for key, value in summary["speed"].items() if key.startswith("batch")}
     graphs = list(next(iter(batches.values())))
