@@ -50,6 +50,15 @@ def test_what_was_never_seen_is_not_extrapolated():
     assert max(silent.max(), wild.max()) < 2 * inside.max()
 
 
+def test_sigma_that_does_not_vary_is_scaled_by_what_does():
+    pytest.importorskip("scipy")
+    spectra, sigma, _, residuals = noisy(1500)
+    steady = np.full_like(sigma, 0.7)
+    fitted = calibration.fit(residuals, steady, spectra)
+    pulls = (residuals / (steady * fitted.factor(steady, spectra))).std(axis=0)
+    np.testing.assert_allclose(pulls, 1, atol=0.05)
+
+
 @pytest.mark.parametrize("regions", [1, 4])
 def test_every_graph_is_calibrated_as_the_reference_and_labels_stay(regions):
     pytest.importorskip("scipy")

@@ -77,9 +77,10 @@ def _largest_likelihood(design: np.ndarray, squares: np.ndarray) -> np.ndarray:
         scaled = squares * np.exp(-2 * logs)
         return float(np.mean(logs + scaled / 2)), whitened.T @ (1 - scaled) / len(squares)
 
-    start = np.linalg.solve(mixing, [0.5 * np.log(squares.mean()), 0, 0, 0])
-    found = minimize(cost, mixing @ start, jac=True, method="BFGS")
-    return np.linalg.solve(mixing, found.x)
+    start = mixing[:, 0] * 0.5 * np.log(squares.mean())
+    found = minimize(cost, start, jac=True, method="BFGS")
+    # Least squares: sigma of a net that was hardly trained may not vary at all.
+    return np.linalg.lstsq(mixing, found.x, rcond=None)[0]
 
 
 def _level(bounds: Calibration, spectra: np.ndarray) -> np.ndarray:
