@@ -10,16 +10,16 @@ SNR_RANGES = [(10.0, 20.0), (20.0, 40.0), (40.0, 80.0), (80.0, np.inf)]
 def figures(
     mean: np.ndarray,
     sigma: np.ndarray,
-    published: np.ndarray,
     examples: Examples,
     names: list[str],
+    published: np.ndarray | None = None,
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Errors by range of S/N (blue arm) and label.
 
     MAE (equation 4), bias, scatter; `pull` is the standard deviation of residuals in units of the
-    predicted sigma, `pull_equation_3` in units of the published one, which equals it where nothing
-    was calibrated; `prior` is the label's own spread, which knowing nothing would give.
+    predicted sigma, `pull_equation_3` in units of the `published` sigma where it is another; `prior` is the label's own spread, which knowing nothing would give.
     """
+    published = sigma if published is None else published
     residual = mean - examples.labels
     result = {}
     for low, high in SNR_RANGES:

@@ -295,4 +295,4 @@ def held_out(model: Ensemble, made: examples.Examples, names: list[str]) -> dict
     if model.calibration is not None:
         spectra = model.scaling.inputs(test.inputs[:])
         sigma = sigma * model.calibration.factor(sigma / model.scaling.label_spread, spectra)
-    return evaluate.figures(mean, sigma, published, test, names)
+    return evaluate.figures(mean, sigma, test, names, published)
