@@ -17,7 +17,8 @@ def figures(
     """Errors by range of S/N (blue arm) and label.
 
     MAE (equation 4), bias, scatter; `pull` is the standard deviation of residuals in units of the
-    predicted sigma, `pull_equation_3` in units of the `published` sigma where it is another; `prior` is the label's own spread, which knowing nothing would give.
+    predicted sigma, `pull_equation_3` in units of the `published` sigma where it is another;
+    `prior` is the label's own spread, which knowing nothing would give.
     """
     published = sigma if published is None else published
     residual = mean - examples.labels
