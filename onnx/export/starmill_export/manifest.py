@@ -16,7 +16,7 @@ PAPER = (
 )
 FALSE_ALARM = 0.01
 TOLERANCE = 1e-4
-MIN_SNR_G = 20.0
+MIN_SNR = 20.0
 
 # The first and the last LAMOST pixel within 4000 to 8122 A.
 FIRST, LAST = 10**3.6021, 10**3.9096
@@ -108,7 +108,7 @@ def text(files: dict[str, bytes], scale: list[float], provenance: dict[str, str]
     for header, tables in (("recipe", RECIPE), ("label", LABELS), ("derived", DERIVED)):
         for entry in tables:
             lines += table(f"[[{header}]]", entry)
-    lines += table("[quality]", {"min_snr_g": MIN_SNR_G})
+    lines += table("[quality]", {"min_snr": MIN_SNR})
     lines += table("[golden]", {"tolerance": TOLERANCE, "scale": scale})
     lines += table("[provenance]", provenance)
     return "\n".join(lines) + "\n"

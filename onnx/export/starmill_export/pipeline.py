@@ -86,8 +86,8 @@ def fit(
     report(f"{trained.epochs} epochs, best {trained.best_epoch}: {trained.validation_loss:.5f}")
     # Below the S/N at which rows are flagged anyway, noise would hide what is strange.
     measure = novelty.fit(
-        training.above(manifest.MIN_SNR_G).inputs.astype(float),
-        validation.above(manifest.MIN_SNR_G).inputs.astype(float),
+        training.above(manifest.MIN_SNR).inputs.astype(float),
+        validation.above(manifest.MIN_SNR).inputs.astype(float),
         manifest.FALSE_ALARM,
     )
     return Model(trained.parameters, mean, spread, measure), trained
@@ -96,7 +96,7 @@ def fit(
 def _outside(model: Model, examples: Examples) -> tuple[float, float]:
     """Fraction with novelty above 1, of S/N_g above the limit of quality and below it."""
     novel = model(examples.inputs)[1] > 1
-    bright = examples.snr_g >= manifest.MIN_SNR_G
+    bright = examples.snr_g >= manifest.MIN_SNR
     return float(np.mean(novel[bright])), float(np.mean(novel[~bright]))
 
 

@@ -33,7 +33,7 @@ def test_the_net_learns(emulator, stored_continuum):
     model, trained = pipeline.fit(examples, 8, silent)
     held_out = examples.part(0.8, 1.0)
     labels, _ = model(held_out.inputs)
-    _, novelty = model(held_out.above(manifest.MIN_SNR_G).inputs)
+    _, novelty = model(held_out.above(manifest.MIN_SNR).inputs)
     assert trained.validation_loss < 0.8
     assert np.std(labels[:, 0] - held_out.labels[:, 0]) < 0.5 * model.spread[0]
     assert np.mean(novelty > 1) < 0.05

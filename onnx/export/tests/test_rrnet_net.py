@@ -163,7 +163,16 @@ def test_plain_and_fast_graph_agree_with_the_reference(kind, regions, members, h
         members = 2
     ensemble_model = model(kind, regions, members)
     spectra = RNG.normal(size=(7, 80)).astype(np.float32)
-    expected = list(ensemble_model(spectra).values())
+    named = ensemble_model(spectra)
+    expected = list(named.values())
+    assert len(expected) == (3 if regions == 1 else 5)
+    if regions > 1:
+        assert len(np.unique(named["region"])) > 1
+        winners = named["region"].astype(int) - 1
+        for part, output in enumerate(("labels", "sigma")):
+            won = np.take_along_axis(named["votes"][:, :, part], winners[:, None], axis=1)
+            np.testing.assert_array_equal(won[:, 0], named[output])
+        np.testing.assert_array_equal(winners, named["votes"][:, :, 1].argmin(axis=1))
     assert np.ptp(expected[0], axis=0).min() > 0
     plain = run(plain_graph.build(ensemble_model, "toy", "0", half), spectra)
     fast = run(fast_graph.build(ensemble_model, "toy", "0", half), spectra)

@@ -236,7 +236,7 @@ def _export(
 ) -> None:
     """Write the model folder, and the other graphs beside it in `graphs`."""
     from starmill_export import manifest
-    from starmill_export.rrnet import fast_graph, plain_graph, recipe_golden, speed
+    from starmill_export.rrnet import evaluate, fast_graph, plain_graph, recipe_golden, speed
     from starmill_export.rrnet import folder as model_folder
 
     model = pipeline.with_novelty(model, made).rounded()
@@ -287,8 +287,9 @@ def _export(
         else "equation 3 of the paper",
         "trainer": f"JAX, {chosen.schedule.epochs} epochs, batches of {chosen.schedule.batch}",
     }
+    _, ignorance = evaluate.ignorance(summary["held_out"])
     text = model_folder.manifest_text(
-        chosen.family, chosen.names, chosen.variant, VERSION, files, model, provenance
+        chosen.family, chosen.names, chosen.variant, VERSION, files, model, ignorance, provenance
     )
     manifest.write_folder(folder, files, text, model_folder.FILE_NAMES)
     beside = folder.with_name(folder.name + "-graphs")

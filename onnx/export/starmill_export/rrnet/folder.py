@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 
 from starmill_export import manifest
-from starmill_export.rrnet import batch_prepare, card_tables, labels
+from starmill_export.rrnet import batch_prepare, card_tables, evaluate, labels
 from starmill_export.rrnet.joined import Joined
-from starmill_export.rrnet.network_file import FACTORS, LABELS, NOVELTY, SIGMA, Ensemble
+from starmill_export.rrnet.network_file import (
+    FACTORS,
+    LABELS,
+    NOVELTY,
+    REGION,
+    SIGMA,
+    VOTES,
+    Ensemble,
+)
 
 FALSE_ALARM = 0.01
 TOLERANCE = 1e-3
@@ -65,8 +73,13 @@ def recipe(variant: str) -> list[dict]:
     return [step for step in RECIPE if corrected or step["step"] != "rest_frame"]
 
 
-def label_tables(family: str, names: list[str]) -> list[dict[str, Any]]:
-    """What the manifest says of each label."""
+def label_tables(
+    family: str, names: list[str], ignorance: dict[str, float]
+) -> list[dict[str, Any]]:
+    """What the manifest says of each label, with a word of warning where spectra say little of it.
+
+    `ignorance` is that of `evaluate.figures`, by name; a label that it lacks was not measured.
+    """
     symbols = {"fe_h": "Fe"} | {f"{symbol.lower()}_h": symbol for symbol in labels.ELEMENTS}
     known = {
         "teff": ("K", "phys.temperature.effective", "Effective temperature", VALID_TEFF[family]),
@@ -82,6 +95,8 @@ def label_tables(family: str, names: list[str]) -> list[dict[str, Any]]:
             description, valid = f"{symbols[name]} abundance [{symbols[name]}/H]", [-2.4, 1.0]
             if name == "fe_h":
                 valid = [-1.9, 0.45]
+        if amount := evaluate.information(ignorance.get(name, 0.0)):
+            description += f"; {amount} in these windows"
         table = {"name": name, "unit": unit, "ucd": ucd, "description": description}
         # The column of the published catalogue, its Table 3.
         alias = {"teff": "Teff[K]", "logg": "Logg"}.get(name)
@@ -89,6 +104,30 @@ def label_tables(family: str, names: list[str]) -> list[dict[str, Any]]:
             alias = f"{symbols[name]}H"
         tables.append(table | ({"alias": alias} if alias else {}) | {"valid": valid})
     return tables
+
+
+def further_columns(regions: int, count: int) -> list[dict[str, Any]]:
+    """The outputs of SPEMR that become columns: who won its `count` labels, and the votes."""
+    if regions == 1:
+        return []
+    first, last = labels.REGIONS[0], labels.REGIONS[-1]
+    return [
+        {
+            "output": REGION,
+            "name": REGION,
+            "shape": [count],
+            "integer": True,
+            "ucd": "meta.code",
+            "description": f"Region that won each label, 1 to {regions} for {first} to {last}",
+        },
+        {
+            "output": VOTES,
+            "name": VOTES,
+            "shape": [regions, 2, count],
+            "on_request": True,
+            "description": f"Labels, then errors, of each region, {first} to {last}",
+        },
+    ]
 
 
 def golden(model: Ensemble | Joined, spectra: np.ndarray) -> bytes:
@@ -118,10 +157,14 @@ def manifest_text(
     version: str,
     files: dict[str, bytes],
     model: Ensemble | Joined,
+    ignorance: dict[str, float],
     provenance: dict[str, str],
     trained_on: str = "synthetic",
 ) -> str:
-    """The manifest of a folder that holds `files`, by the roles of FILE_NAMES."""
+    """The manifest of a folder that holds `files`, by the roles of FILE_NAMES.
+
+    `ignorance` is that of `evaluate.figures`, by label.
+    """
     top = {
         "schema": 1,
         "name": family,
@@ -144,13 +187,16 @@ def manifest_text(
     lines += manifest.table("[output]", outputs)
     covariance = {"factor": FACTORS, "rank": model.rank}
     lines += manifest.table("[output.covariance]", covariance)
-    tables = label_tables(family, names)
-    for header, entries in (("recipe", recipe(variant)), ("label", tables)):
+    parts = {
+        "output.column": further_columns(len(model.regions), len(names)),
+        "recipe": recipe(variant),
+        "label": label_tables(family, names, ignorance),
+    }
+    for header, entries in parts.items():
         for entry in entries:
             lines += manifest.table(f"[[{header}]]", entry)
     spread = [float(f"{value:.6g}") for value in model.scaling.label_spread]
-    # These spectra have no S/N in g; the step `snr` of the recipe judges that of the arms.
-    lines += manifest.table("[quality]", {"min_snr_g": 0.0})
+    lines += manifest.table("[quality]", {"min_snr": LEAST_SNR})
     lines += manifest.table("[golden]", {"tolerance": TOLERANCE, "scale": spread})
     lines += manifest.table("[provenance]", provenance)
     return "\n".join(lines) + "\n"
@@ -168,9 +214,9 @@ def card(family: str, summary: dict, emulator_errors: list[dict]) -> str:
         "emulator, with rotation, resolution, noise, velocity errors and spoilt pixels added. The",
         "figures below are of held-out spectra made alike. They are no survey precision.",
         "",
-        "- Potassium and sulphur: their lines in these windows say next to nothing (Cramer-Rao",
-        "  bound 1.0 and 0.22 dex at S/N 100). Abundances were scattered freely in training, so",
-        "  sigma says so; published precisions come from correlations between labels.",
+        "- Labels of which these windows say nothing or little are in a table below, and their",
+        "  columns say so. Abundances were scattered freely in training, so sigma is as large as",
+        "  that scatter; published precisions of them come from correlations between labels.",
         f"- Cool stars (below {labels.COOL:.0f} K) with [C/O] above {labels.MOST_CARBON} dex are",
         "  outside the training set: carbon stars.",
         "- Below 4500 K the emulator is the limit, not the noise.",
@@ -196,7 +242,10 @@ def card(family: str, summary: dict, emulator_errors: list[dict]) -> str:
         prior = next(iter(ranges.values()))[name]["prior"]
         cells = [f"{part[name]['mae']:.3g} ({part[name]['pull']:.2f})" for part in ranges.values()]
         lines.append(f"| {name} | {prior:.3g} | " + " | ".join(cells) + " |")
+    lines += _information(*evaluate.ignorance(ranges))
     lines += [*card_tables.calibration(summary), *card_tables.eight_bits(summary)]
+    if summary["regions"] > 1:
+        lines += _regions()
     lines += ["", "## Speed", "", "Spectra per CPU second on one core, ONNX Runtime.", ""]
     batches = {key: value for key, value in summary["speed"].items() if key.startswith("batch")}
     graphs = list(next(iter(batches.values())))
@@ -204,3 +253,31 @@ def card(family: str, summary: dict, emulator_errors: list[dict]) -> str:
     for title, speeds in batches.items():
         lines.append(f"| {title} | " + " | ".join(f"{speeds[name]:.0f}" for name in graphs) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _information(title: str, ignorance: dict[str, float]) -> list[str]:
+    """Of which labels the windows say little, decided by held-out errors."""
+    lines = [
+        "",
+        "## What these windows say of each label",
+        "",
+        f"Root mean square error of held-out spectra of {title} over the spread that is left when",
+        "[Fe/H] is known: that of [X/Fe]; of temperature, gravity and [Fe/H] their own. A guess",
+        f"reaches 1. From {evaluate.NO_INFORMATION} on a label has no information, from",
+        f"{evaluate.LITTLE_INFORMATION} on little.",
+        "",
+        "| label | error over spread | |",
+        "| --- | --- | --- |",
+    ]
+    for name, value in ignorance.items():
+        lines.append(f"| {name} | {value:.2f} | {evaluate.information(value) or ''} |")
+    return lines
+
+
+def _regions() -> list[str]:
+    """What the numbers in the column `region` stand for."""
+    lines = ["", "## Regions", "", "The column `region` has the number of the one that won."]
+    lines += ["", "| number | name | tuned on stars |", "| --- | --- | --- |"]
+    for number, name in enumerate(labels.REGIONS, start=1):
+        lines.append(f"| {number} | {name} | {labels.REGION_MEANINGS[name]} |")
+    return lines

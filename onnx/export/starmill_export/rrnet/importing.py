@@ -21,6 +21,10 @@ KINDS = {"SP": 3, "CA": None}
 SEED = 1
 
 
+UNMEASURED: dict[str, float] = {}
+"""What published weights know of each label: there is no training set here to tell."""
+
+
 def read(family: str, weights: list[Path], label_config: Path) -> Joined:
     """The model of the folders that hold SP0, CA0, ...: one for RRNet, one a region for SPEMR.
 
@@ -90,7 +94,7 @@ def write(
         "errors": "equation 3 of the paper",
     }
     text = folder.manifest_text(
-        family, names, "c", version, files, model, provenance, trained_on="real"
+        family, names, "c", version, files, model, UNMEASURED, provenance, trained_on="real"
     )
     manifest.write_folder(target, files, text, folder.FILE_NAMES)
 

@@ -21,6 +21,14 @@ CO, and C2 and CN take over the blue window. Too few syntheses lie there to inte
 
 REGIONS = ["S1", "S2", "S3", "S4"]
 
+REGION_MEANINGS = {
+    "S1": "4000 to 6500 K and [Fe/H] of -1 or more",
+    "S2": "below 4000 K or above 6500 K",
+    "S3": "[Fe/H] below -1",
+    "S4": "below 5000 K and log g above 2.5",
+}
+"""Section 2.1 of SPEMR's paper; `in_region` decides."""
+
 
 def of_synthesis(labels: np.ndarray) -> np.ndarray:
     """Labels [n, RRNET] of syntheses [n, SYNTHESIS]: [X/H] = [X/M] + [M/H], [Fe/H] = [M/H]."""

@@ -15,6 +15,7 @@ from starmill_export.rrnet.net import Parameters, Shape
 
 INPUT = "spectrum"
 LABELS, SIGMA, FACTORS = "labels", "sigma", "factors"
+REGION, VOTES = "region", "votes"
 NOVELTY = "novelty"
 
 
@@ -73,6 +74,15 @@ class Ensemble:
             SIGMA: sigma * wider,
             FACTORS: found * np.broadcast_to(wider, sigma.shape)[:, None, :],
         }
+        if len(self.regions) > 1:
+            errors = np.sqrt(variance)
+            if self.calibration is None:
+                errors = errors * spread
+            else:
+                errors = np.stack([error * self._calibrated(error, spectra) for error in errors])
+            votes = [mean * spread + self.scaling.label_mean, errors]
+            result[REGION] = chosen + 1.0
+            result[VOTES] = np.stack(votes, axis=1).transpose(2, 0, 1, 3)
         if self.novelty is not None:
             result[NOVELTY] = self.novelty(spectra.astype(np.float64))
         return result
@@ -93,6 +103,8 @@ def outputs(model: Ensemble) -> list[tuple[str, list]]:
         (SIGMA, ["N", labels]),
         (FACTORS, ["N", members - 1, labels]),
     ]
+    if len(model.regions) > 1:
+        result += [(REGION, ["N", labels]), (VOTES, ["N", len(model.regions), 2, labels])]
     return result if model.novelty is None else [*result, (NOVELTY, ["N"])]
 
 
@@ -110,6 +122,7 @@ def _add_combination(builder: Builder, heads: list[list[tuple[str, str]]], model
     """
     regions = [_combined(builder, members, f"region{index}") for index, members in enumerate(heads)]
     mean, variance, factors = regions[0]
+    winner = builder.constant("fusion0.number", np.ones(1, np.float32))
     for index, (other_mean, other_variance, other_factors) in enumerate(regions[1:], start=1):
         name = f"fusion{index}"
         better = builder.add("Less", [other_variance, variance], f"{name}.better")
@@ -117,22 +130,60 @@ def _add_combination(builder: Builder, heads: list[list[tuple[str, str]]], model
         mean = builder.add("Where", [better, other_mean, mean], f"{name}.mean")
         variance = builder.add("Where", [better, other_variance, variance], f"{name}.variance")
         factors = builder.add("Where", [wide, other_factors, factors], f"{name}.factors")
+        number = builder.constant(f"{name}.number", np.full(1, index + 1, np.float32))
+        output = REGION if index + 1 == len(regions) else f"{name}.winner"
+        winner = builder.add("Where", [better, number, winner], output)
+    levels = None
+    if model.calibration is not None:
+        levels = calibration.add_levels(builder, model.calibration, INPUT, model.shape.pixels)
+    unit = _physical(builder, mean, variance, model, levels, LABELS, SIGMA)
+    if levels is not None:
+        unit = builder.add("Unsqueeze", [unit, builder.ints(1)], "calibration.spread.wide")
+    builder.add("Mul", [factors, unit], FACTORS)
+    if len(regions) > 1:
+        votes = [
+            _vote(builder, *region[:2], model, levels, index)
+            for index, region in enumerate(regions)
+        ]
+        builder.add("Concat", votes, VOTES, axis=1)
+
+
+def _physical(
+    builder: Builder,
+    mean: str,
+    variance: str,
+    model: Ensemble,
+    levels: str | None,
+    labels: str,
+    sigma: str,
+) -> str:
+    """Labels and their errors in the labels' units, as outputs of these names.
+
+    Returns what the scaled errors were multiplied with: [labels], or [N, labels] if calibrated.
+    """
     scaling = model.scaling
-    spread = builder.constant("label.spread", scaling.label_spread.astype(np.float32))
+    unit = builder.constant("label.spread", scaling.label_spread.astype(np.float32))
     offset = builder.constant("label.mean", scaling.label_mean.astype(np.float32))
-    scaled = builder.add("Mul", [mean, spread], "labels.scaled")
-    builder.add("Add", [scaled, offset], LABELS)
-    root = builder.add("Sqrt", [variance], "sigma.scaled")
-    if model.calibration is None:
-        builder.add("Mul", [root, spread], SIGMA)
-        builder.add("Mul", [factors, spread], FACTORS)
-        return
-    levels = calibration.add_levels(builder, model.calibration, INPUT, model.shape.pixels)
-    factor = calibration.add_factor(builder, model.calibration, levels, variance, "calibration")
-    wider = builder.add("Mul", [factor, spread], "calibration.spread")
-    builder.add("Mul", [root, wider], SIGMA)
-    wide = builder.add("Unsqueeze", [wider, builder.ints(1)], "calibration.spread.wide")
-    builder.add("Mul", [factors, wide], FACTORS)
+    scaled = builder.add("Mul", [mean, unit], f"{labels}.scaled")
+    builder.add("Add", [scaled, offset], labels)
+    root = builder.add("Sqrt", [variance], f"{sigma}.scaled")
+    if model.calibration is not None and levels is not None:
+        name = f"{sigma}.calibration"
+        factor = calibration.add_factor(builder, model.calibration, levels, variance, name)
+        unit = builder.add("Mul", [factor, unit], f"{name}.spread")
+    builder.add("Mul", [root, unit], sigma)
+    return unit
+
+
+def _vote(
+    builder: Builder, mean: str, variance: str, model: Ensemble, levels: str | None, region: int
+) -> str:
+    """What one region says: [N, 1, 2, labels], labels and then their errors."""
+    names = [f"vote{region}.{part}" for part in (LABELS, SIGMA)]
+    _physical(builder, mean, variance, model, levels, *names)
+    axes = builder.ints(1, 2)
+    rows = [builder.add("Unsqueeze", [name, axes], f"{name}.row") for name in names]
+    return builder.add("Concat", rows, f"vote{region}", axis=2)
 
 
 def _combined(builder: Builder, members: list[tuple[str, str]], name: str) -> tuple[str, str, str]:
