@@ -199,6 +199,11 @@ impl Ready {
         self.model.manifest.surveys.iter().any(|survey| survey == LAMOST_MRS)
     }
 
+    /// The S/N that limits of the model are about, in words.
+    pub fn snr_name(&self) -> &'static str {
+        if self.takes_medium() { "in the worse arm" } else { "in g" }
+    }
+
     /// The columns of a catalogue of this model.
     pub fn schema(&self) -> Schema {
         let manifest = &self.model.manifest;
@@ -325,7 +330,7 @@ fn label_rule(model: &Model, columns: Vec<usize>) -> LabelRule {
             .iter()
             .map(|d| d.sum.iter().filter_map(position).collect())
             .collect(),
-        min_snr_g: manifest.quality.min_snr_g,
+        min_snr: manifest.quality.min_snr,
         columns,
     }
 }

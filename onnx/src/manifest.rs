@@ -218,8 +218,11 @@ pub struct Derived {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quality {
-    /// Signal to noise in g below which a result is flagged.
-    pub min_snr_g: f64,
+    /// Signal to noise below which a result is flagged: that of the surveys, in g or, where spectra
+    /// have two arms, in the worse one.
+    // Manifests from before there were two arms have the other name.
+    #[serde(alias = "min_snr_g")]
+    pub min_snr: f64,
 }
 
 /// How closely an engine must reproduce the golden cases.

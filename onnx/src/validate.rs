@@ -30,8 +30,8 @@ pub(crate) fn validate(manifest: &Manifest) -> Result<(), String> {
     labels(&manifest.labels)?;
     manifest.derived.iter().try_for_each(|derived| sums(derived, &manifest.labels))?;
     unique_names(manifest)?;
-    if !(manifest.quality.min_snr_g.is_finite() && manifest.quality.min_snr_g >= 0.0) {
-        return Err("quality.min_snr_g is not a number from 0 up; correct it".into());
+    if !(manifest.quality.min_snr.is_finite() && manifest.quality.min_snr >= 0.0) {
+        return Err("quality.min_snr is not a number from 0 up; correct it".into());
     }
     golden(manifest)
 }

@@ -229,7 +229,7 @@ def run(paths: list[Path], model: Path, out: Path, workers: int) -> dict:
     begin = time.perf_counter()
     manifest = tomllib.loads((model / "manifest.toml").read_text())
     recipe = read_recipe(manifest)
-    min_snr = manifest["quality"]["min_snr_g"]
+    min_snr = manifest["quality"]["min_snr"]
     tasks = [(path, recipe, min_snr) for path in find_files(paths)]
     if workers == 1:
         results = [read_one(task) for task in tasks]

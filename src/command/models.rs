@@ -61,7 +61,7 @@ fn show(ready: &Ready) -> Exit {
         centres[0],
         centres[centres.len() - 1]
     );
-    println!("S/N limit    {} in g", manifest.quality.min_snr_g);
+    println!("S/N limit    {} {}", manifest.quality.min_snr, ready.snr_name());
     println!("\nrecipe");
     for (number, step) in (1..).zip(&manifest.recipe) {
         let parameters = step.iter().filter(|(key, _)| key.as_str() != "step");
@@ -73,7 +73,14 @@ fn show(ready: &Ready) -> Exit {
     println!("\nlabels");
     for label in &manifest.labels {
         let [low, high] = label.valid;
-        println!("  {:<8} {:<4} {low} to {high}  {}", label.name, label.unit, label.description);
+        let published = label.alias.as_ref().map(|alias| format!(" (published as {alias})"));
+        println!(
+            "  {:<8} {:<4} {low} to {high}  {}{}",
+            label.name,
+            label.unit,
+            label.description,
+            published.unwrap_or_default()
+        );
     }
     if !manifest.output.columns.is_empty() {
         println!("\nfurther columns");

@@ -33,7 +33,7 @@ pub struct LabelRule {
     /// (Li et al. 2025, section 4.2).
     pub derived: Vec<Vec<usize>>,
     /// S/N in g, or in the worse of two arms, below which a row is flagged.
-    pub min_snr_g: f64,
+    pub min_snr: f64,
     /// Which of the model's further columns are written, by their position.
     pub columns: Vec<usize>,
 }
@@ -89,7 +89,7 @@ impl LabelRule {
         quality.set_if(labels.iter().zip(&self.valid).any(outside), Quality::LABEL_RANGE);
         quality.set_if(novelty.is_some_and(|novelty| novelty > 1.0), Quality::EXTRAPOLATION);
         match identity.meta.limiting_snr() {
-            Some(snr) => quality.set_if(f64::from(snr) < self.min_snr_g, Quality::LOW_SNR),
+            Some(snr) => quality.set_if(f64::from(snr) < self.min_snr, Quality::LOW_SNR),
             None => quality.set_if(true, Quality::SNR_UNKNOWN),
         }
         match identity.meta.class.as_deref() {
@@ -165,7 +165,7 @@ mod tests {
         let rule = LabelRule {
             valid: vec![[3700.0, 5900.0], [-2.0, 0.5]],
             derived: vec![vec![0, 1]],
-            min_snr_g: 20.0,
+            min_snr: 20.0,
             columns: vec![],
         };
         let prepared = Prepared {

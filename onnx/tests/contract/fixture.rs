@@ -69,7 +69,7 @@ ucd = "phys.abund"
 description = "A sum"
 
 [quality]
-min_snr_g = 20.0
+min_snr = 20.0
 
 [golden]
 tolerance = 1e-4

@@ -78,7 +78,8 @@ fn a_number_out_of_range_is_refused() {
     check("novelty_false_alarm = 0.01", "", "belong together");
     check("novelty_false_alarm = 0.01", "novelty_false_alarm = 1.5", "between 0 and 1");
     check("novelty = \"novelty\"\n", "", "belong together");
-    check("min_snr_g = 20.0", "min_snr_g = -1.0", "quality.min_snr_g");
+    check("min_snr = 20.0", "min_snr = -1.0", "quality.min_snr");
+    check("min_snr = 20.0", "min_snr_g = -1.0", "quality.min_snr");
     check("[635.0, 0.75, 0.45]", "[635.0, 0.75]", "golden.scale has 2 values for 3 labels");
     check("[635.0, 0.75, 0.45]", "[635.0, 0.75, 0.0]", "must be positive");
     check("tolerance = 1e-4", "tolerance = nan", "must be positive");
