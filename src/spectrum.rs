@@ -13,7 +13,7 @@ pub const MAX_BYTES: usize = MAX_PIXELS * PIXEL_BYTES + META_TEXTS * MAX_TEXT;
 /// Bytes of a pixel in all arrays.
 const PIXEL_BYTES: usize = size_of::<f64>() + 2 * size_of::<f32>() + 2 * size_of::<u16>();
 /// Texts in [`Meta`].
-const META_TEXTS: usize = 7;
+const META_TEXTS: usize = 9;
 
 /// What the header says of an observation; absent values are `None`, never a magic number.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,6 +32,10 @@ pub struct Meta {
     pub is_exposure: bool,
     /// Local modified Julian minute at which the exposure, or the first one of a sum, began.
     pub lmjm: Option<i64>,
+    /// Extension of the file with the blue arm, where arms have extensions of their own.
+    pub extname_blue: Option<String>,
+    /// The same with the red arm.
+    pub extname_red: Option<String>,
     /// Right ascension, degrees, J2000.
     pub ra: Option<f64>,
     /// Declination, degrees, J2000.
@@ -207,13 +211,17 @@ impl Meta {
     }
 
     fn texts(&self) -> [Option<&String>; META_TEXTS] {
-        let Self { planid, date_obs, date_reduced, class, subclass, release, rv_source, .. } = self;
-        [planid, date_obs, date_reduced, class, subclass, release, rv_source].map(Option::as_ref)
+        let Self { planid, date_obs, date_reduced, class, subclass, release, .. } = self;
+        let Self { rv_source, extname_blue: blue, extname_red: red, .. } = self;
+        [planid, date_obs, date_reduced, class, subclass, release, rv_source, blue, red]
+            .map(Option::as_ref)
     }
 
     fn texts_mut(&mut self) -> [Option<&mut String>; META_TEXTS] {
-        let Self { planid, date_obs, date_reduced, class, subclass, release, rv_source, .. } = self;
-        [planid, date_obs, date_reduced, class, subclass, release, rv_source].map(Option::as_mut)
+        let Self { planid, date_obs, date_reduced, class, subclass, release, .. } = self;
+        let Self { rv_source, extname_blue: blue, extname_red: red, .. } = self;
+        [planid, date_obs, date_reduced, class, subclass, release, rv_source, blue, red]
+            .map(Option::as_mut)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::column_list::{identity_columns, provenance_columns, quality_columns, verdict_columns};
 use super::medium_columns::medium_columns;
 use super::model_columns::model_columns;
+use super::published::name_as_published;
 use crate::outcome::Outcome;
 
 /// The type of a column. Missing values are null in Parquet; in FITS they are TNULL for integers,
@@ -193,12 +194,15 @@ impl Schema {
     pub fn with_medium(mut self) -> Self {
         let position = identity_columns().len();
         self.columns.splice(position..position, medium_columns());
+        name_as_published(&mut self.columns);
         self
     }
 
     /// The columns that [`Self::with_medium`] adds.
     pub fn medium() -> Vec<Column> {
-        medium_columns()
+        let mut columns = medium_columns();
+        name_as_published(&mut columns);
+        columns
     }
 
     /// The columns of the catalogue.

@@ -1,6 +1,7 @@
 //! The columns, flags and codes in words.
 
 use super::columns::{Column, Schema};
+use super::published;
 
 /// The columns, flags and codes as Markdown.
 pub fn glossary(schema: &Schema) -> String {
@@ -41,6 +42,7 @@ pub fn glossary(schema: &Schema) -> String {
     let medium = Schema::medium();
     page += &table("medium-resolution surveys, beside `fibermask`", medium.iter().collect());
     page += "\nThe table of rejects has those but `rv` and `rv_err`.\n";
+    page += &published::page();
     page += "\n## Quality bits (`flags`)\n\n| bit | value | name | sets `flag_bad` | meaning |\n|---|---|---|---|---|\n";
     for bit in crate::quality::BITS {
         let (value, bad) = (1u32 << bit.bit, if bit.bad { "yes" } else { "no" });

@@ -23,6 +23,20 @@ pub(super) fn medium_columns() -> Vec<Column> {
         ),
         column(
             Both,
+            ("extname_blue", Text),
+            ("", "meta.id;meta.file"),
+            "Extension of the file with the blue arm",
+            get(|o| text(o.identity.meta.extname_blue.as_deref())),
+        ),
+        column(
+            Both,
+            ("extname_red", Text),
+            ("", "meta.id;meta.file"),
+            "Extension of the file with the red arm",
+            get(|o| text(o.identity.meta.extname_red.as_deref())),
+        ),
+        column(
+            Both,
             ("snr_blue", Float32),
             ("", "stat.snr;em.opt.B"),
             "Signal-to-noise ratio a pixel in the blue arm",

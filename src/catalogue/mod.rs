@@ -25,6 +25,7 @@ mod model_columns;
 mod order;
 pub mod protocol;
 mod publish;
+mod published;
 mod recover;
 mod reductions;
 mod seal;

@@ -35,12 +35,13 @@ pub(super) fn catalogue(config: &Config, command: CatalogueCommand) -> anyhow::R
             } else {
                 for column in schema.rows() {
                     let unit = if column.unit.is_empty() { "-" } else { &column.unit };
-                    println!(
-                        "{:<14} {:<8} {unit:<4} {}",
-                        column.name,
-                        format!("{:?}", column.kind),
-                        column.description
-                    );
+                    let kind = format!("{:?}", column.kind);
+                    let published = match column.alias.as_str() {
+                        "" => String::new(),
+                        alias => format!(" (published as {alias})"),
+                    };
+                    let (name, meaning) = (&column.name, &column.description);
+                    println!("{name:<14} {kind:<8} {unit:<4} {meaning}{published}");
                 }
             }
         }

@@ -208,6 +208,8 @@ fn read(fits: &Fits, form: Form, take: Take, index: usize) -> Result<Spectrum, R
             }
         }
     };
+    let extname = |arm: Option<&Hdu>| arm?.header.text("EXTNAME");
+    let meta = Meta { extname_blue: extname(blue), extname_red: extname(red), ..meta };
     Spectrum::new(SURVEY, arrays, Meta { snr_b: snr(blue), snr_r: snr(red), ..meta })
 }
 

@@ -40,7 +40,7 @@ fn both_layouts_give_what_was_written() {
                 None => ["COADD_B".to_owned(), "COADD_R".to_owned()],
                 Some(_) => ["B", "R"].map(|arm| format!("{arm}-{lmjm}")),
             };
-            let [blue, red] = names.map(|name| star.clone().arm(&name).clone());
+            let [blue, red] = names.each_ref().map(|name| star.clone().arm(name).clone());
             let mut red = red;
             if minute.is_some() {
                 red.reverse();
@@ -55,6 +55,8 @@ fn both_layouts_give_what_was_written() {
             assert!(spectrum.wave().windows(2).all(|pair| pair[0] < pair[1]));
             assert_eq!(spectrum.meta.lmjm, Some(lmjm));
             assert_eq!(spectrum.meta.is_exposure, minute.is_some());
+            let [blue, red] = [&spectrum.meta.extname_blue, &spectrum.meta.extname_red];
+            assert_eq!([blue.as_deref().unwrap(), red.as_deref().unwrap()], names);
         }
         let [coadd, first, second, _] = &spectra[..] else { unreachable!() };
         assert_eq!((coadd.andmask()[7], coadd.ormask()[7]), (1, 5));
@@ -82,6 +84,8 @@ fn an_arm_may_be_missing() {
         assert_eq!(spectra.len(), 4);
         assert!(spectra[0].wave()[0] > 6200.0);
         assert_eq!((spectra[0].meta.snr_b, spectra[0].meta.snr_r), (None, Some(80.37)));
+        assert_eq!(spectra[0].meta.extname_blue, None);
+        assert_eq!(spectra[0].meta.extname_red.as_deref(), Some("COADD_R"));
         let blue = &spectra[2];
         assert!(blue.wave()[blue.wave().len() - 1] < 5400.0);
         assert_eq!((blue.meta.snr_b, blue.meta.snr_r), (Some(21.0), None));
