@@ -5,6 +5,8 @@
 #   --repetitions R        how often everything is run (default 5)
 # or how long a file of a live night takes to its durable row, at real speed:
 #   ops/bench.sh latency   four minutes with 4,060 files
+# or how labels scatter over the real medium-resolution epochs of one star:
+#   ops/bench.sh epochs    needs the spectra that ops/fetch-spectra.sh gets, or STARMILL_REAL_DATA
 #   --publish              write into docs/benchmarks.md instead of out/bench
 # Exit code 1 means that a goal is not met.
 set -euo pipefail
@@ -14,7 +16,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 what=rates count=1000 repetitions=5 large='' report=''
 while [ $# -gt 0 ]; do
   case $1 in
-    latency) what=latency ;;
+    latency | epochs) what=$1 ;;
     --large) large=out/bench/large ;;
     --repetitions) repetitions=${2:?--repetitions needs a number} && shift ;;
     --publish) report=docs/benchmarks.md ;;
@@ -38,6 +40,15 @@ if [ "$what" = latency ]; then
   rm -rf "$place"
   "$python" ops/bench/report.py out/bench/latency.json --latency \
     --out "${report:-out/bench/latency.md}"
+  exit
+fi
+
+if [ "$what" = epochs ]; then
+  cargo test --release --locked --quiet --test medium -- --ignored --nocapture |
+    grep -E '^\||^$' | cat -s >out/bench/epochs.md
+  grep -q '^|' out/bench/epochs.md || die "no spectra or no model; ops/fetch-spectra.sh gets ten"
+  "$python" ops/bench/report.py out/bench/epochs.md --epochs \
+    --out "${report:-out/bench/epochs-report.md}"
   exit
 fi
 

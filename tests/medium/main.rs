@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod epochs;
 mod layouts;
 mod runs;
 mod streaming;

@@ -1,7 +1,7 @@
 //! Catalogues of medium-resolution spectra, with velocities from a catalogue.
 //!
-//! There is no model of the survey that a test could use, so that FCResNet is given another recipe and
-//! name: its labels mean nothing, but everything around them does.
+//! Here FCResNet is given another recipe and name: its labels mean nothing, but everything around them
+//! does, and it is there whichever models of the survey are. Those are run in `epochs.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,9 +80,7 @@ impl Desk {
     }
 
     fn table(&self, out: &str, name: &str) -> RecordBatch {
-        let file = fs::File::open(self.path(out).join(name)).unwrap();
-        let mut batches = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
-        batches.next().unwrap().unwrap()
+        table(&self.path(out), name)
     }
 
     fn settings(&self, out: &str) -> Value {
@@ -91,12 +89,18 @@ impl Desk {
     }
 }
 
-fn texts(batch: &RecordBatch, name: &str) -> Vec<String> {
+pub fn table(folder: &Path, name: &str) -> RecordBatch {
+    let file = fs::File::open(folder.join(name)).unwrap();
+    let mut batches = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    batches.next().unwrap().unwrap()
+}
+
+pub fn texts(batch: &RecordBatch, name: &str) -> Vec<String> {
     let column = batch.column_by_name(name).unwrap().as_string::<i32>();
     column.iter().map(|text| text.unwrap_or("-").to_owned()).collect()
 }
 
-fn numbers(batch: &RecordBatch, name: &str) -> Vec<Option<f64>> {
+pub fn numbers(batch: &RecordBatch, name: &str) -> Vec<Option<f64>> {
     batch.column_by_name(name).unwrap().as_primitive::<Float64Type>().iter().collect()
 }
 

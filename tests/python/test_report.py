@@ -103,16 +103,24 @@ def test_a_live_night_is_judged_by_its_latency_its_files_and_its_memory() -> Non
     assert "60 at 30 a minute" in report.latency_section(live_night())
 
 
-def test_either_half_of_the_page_is_written_without_the_other(
+def test_each_part_of_the_page_is_written_without_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, rates, latency = (tmp_path / name for name in ("page.md", "rates.json", "latency.json"))
+    names = ("page.md", "rates.json", "latency.json", "epochs.md")
+    out, rates, latency, epochs = (tmp_path / name for name in names)
     rates.write_text(json.dumps(results(5000.0)))
     latency.write_text(json.dumps(live_night()))
-    for arguments in ([rates], [latency, "--latency"], [rates], [latency, "--latency"]):
+    epochs.write_text("| rrnet | mean |\n|---|---|\n| teff | 6400 |\n")
+    parts = [[epochs, "--epochs"], [rates], [latency, "--latency"]]
+    for arguments in [*parts, *parts]:
         monkeypatch.setattr("sys.argv", ["report", *map(str, arguments), "--out", str(out)])
         report.main()
     page = out.read_text()
     assert page.count("# Benchmarks\n") == page.count(report.LATENCY) == 1
-    assert page.index("## Rates") < page.index(report.LATENCY)
-    assert page == report.page(results(5000.0)) + "\n" + report.latency_section(live_night())
+    assert page.index("## Rates") < page.index(report.LATENCY) < page.index(report.EPOCHS)
+    sections = [
+        report.page(results(5000.0)),
+        report.latency_section(live_night()),
+        report.epochs_section(epochs.read_text().splitlines()),
+    ]
+    assert page == "\n".join(sections)
