@@ -30,7 +30,7 @@ enum Layout {
 
 /// What an array holds.
 #[derive(Debug, Clone, Arbitrary)]
-enum Fill {
+pub(crate) enum Fill {
     Sound,
     Constant(f32),
     /// One value differs.
@@ -42,8 +42,8 @@ enum Fill {
 
 /// A change to the cards of the primary header or of the survey's extension.
 #[derive(Debug, Clone, Arbitrary)]
-struct Edit {
-    primary: bool,
+pub(crate) struct Edit {
+    pub(crate) primary: bool,
     keyword: Keyword,
     action: Action,
 }
@@ -78,7 +78,7 @@ enum Value {
 }
 
 #[derive(Debug, Clone, Arbitrary)]
-struct Extension {
+pub(crate) struct Extension {
     kind: u8,
     bitpix: Value,
     axes: Vec<Value>,
@@ -86,15 +86,16 @@ struct Extension {
     data: Vec<u8>,
 }
 
-const KEYWORDS: [&str; 48] = [
+const KEYWORDS: [&str; 56] = [
     "SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "PCOUNT", "GCOUNT",
     "GROUPS", "TFIELDS", "TFORM", "TTYPE", "TSCAL", "TZERO", "TNULL", "TDIM", "THEAP", "BSCALE",
     "BZERO", "BLANK", "EXTNAME", "EXTEN0", "TELESCOP", "COEFF0", "COEFF1", "CRVAL1", "CD1_1",
     "OBSID", "LMJD", "PLANID", "SPID", "FIBERID", "RA", "DEC", "DATE", "DATE-OBS", "SNRG", "SN_G",
     "CLASS", "SUBCLASS", "Z", "Z_ERR", "FIB_MASK", "FIBERMAS", "DATA_V", "CONTINUE", "ZIMAGE",
+    "N_EXTEN", "COMBIN_B", "COMBIN_R", "LMJMLIST", "LMJMLIS0", "LMJM", "EXPTIME", "SNR",
 ];
 
-const VALUES: [&str; 48] = [
+const VALUES: [&str; 56] = [
     "0",
     "-1",
     "1",
@@ -143,6 +144,14 @@ const VALUES: [&str; 48] = [
     "'wavelength'",
     "'subcontinuum'",
     "'unclosed",
+    "'COADD_B'",
+    "'COADD_R'",
+    "'B-83555758'",
+    "'R-83555758'",
+    "'LOGLAM'",
+    "'PIXMASK'",
+    "'83555758-83555772'",
+    "'9999999999-1'",
 ];
 
 impl File {
@@ -214,11 +223,18 @@ impl Fill {
             _ => 0.0,
         };
         let mut values: Vec<f32> = (0..pixels).map(sound).collect();
+        self.spoil(&mut values);
+        values
+    }
+
+    /// Changes values that were sound.
+    pub(crate) fn spoil(&self, values: &mut [f32]) {
         match self {
-            Self::Sound => {}
             Self::Constant(value) => values.fill(*value),
-            Self::Spoiled(at, value) => values[usize::from(*at) % pixels] = *value,
+            Self::Spoiled(_, _) if values.is_empty() => {}
+            Self::Spoiled(at, value) => values[usize::from(*at) % values.len()] = *value,
             Self::Reversed => values.reverse(),
+            Self::Sound => {}
             Self::Bytes(bytes) if bytes.is_empty() => {}
             Self::Bytes(bytes) => {
                 let mut bytes = bytes.iter().copied().cycle();
@@ -226,12 +242,11 @@ impl Fill {
                 values.fill_with(|| f32::from_be_bytes([next(), next(), next(), next()]));
             }
         }
-        values
     }
 }
 
 impl Edit {
-    fn apply(&self, cards: &mut Vec<[u8; 80]>) {
+    pub(crate) fn apply(&self, cards: &mut Vec<[u8; 80]>) {
         let keyword = self.keyword.bytes();
         let position = cards.iter().position(|card| card[..8] == keyword);
         match (&self.action, position) {
@@ -282,7 +297,7 @@ impl Value {
 }
 
 impl Extension {
-    fn write(&self, bytes: &mut Vec<u8>) {
+    pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
         let kinds = ["'IMAGE   '", "'BINTABLE'", "'TABLE   '", "'A3DTABLE'", "'ODD", "5"];
         let mut cards = vec![card("XTENSION", kinds[usize::from(self.kind) % kinds.len()])];
         cards.push(self.bitpix.card(padded(b"BITPIX")));
@@ -305,18 +320,18 @@ fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
     bytes
 }
 
-fn card(keyword: &str, value: &str) -> [u8; 80] {
+pub(crate) fn card(keyword: &str, value: &str) -> [u8; 80] {
     padded(format!("{keyword:<8}= {value}").as_bytes())
 }
 
-fn header(cards: &[[u8; 80]]) -> Vec<u8> {
+pub(crate) fn header(cards: &[[u8; 80]]) -> Vec<u8> {
     let mut bytes = cards.concat();
     bytes.extend(padded::<80>(b"END"));
     bytes.resize(bytes.len().next_multiple_of(BLOCK), b' ');
     bytes
 }
 
-fn append(bytes: &mut Vec<u8>, data: &[u8]) {
+pub(crate) fn append(bytes: &mut Vec<u8>, data: &[u8]) {
     bytes.extend(data);
     bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
 }

@@ -1,4 +1,4 @@
-//! Properties of the survey layouts, and of the shipped recipe on whatever they accept.
+//! Properties of the survey layouts, and of recipes of both kinds on whatever they accept.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -16,15 +16,29 @@ use crate::budget::{self, SLACK};
 /// Spectra of one file that are read; a table may have thousands.
 const MOST_READ: usize = 16;
 
-static RECIPE: LazyLock<Recipe> = LazyLock::new(|| {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../onnx/models");
-    let manifest = Model::open(models.join("fcresnet")).expect("the shipped model").manifest;
-    Recipe::parse(&manifest.recipe, manifest.input.pixels, None).expect("the shipped recipe")
+/// The shipped recipe of low resolution, and one with every step for two arms.
+static RECIPES: LazyLock<[Recipe; 2]> = LazyLock::new(|| {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let manifest = Model::open(root.join("onnx/models/fcresnet")).expect("a model").manifest;
+    let low = Recipe::parse(&manifest.recipe, manifest.input.pixels, None).expect("its recipe");
+    let text = std::fs::read_to_string(root.join("tests/mrs_recipe/recipe.toml"));
+    // Files of two arms carry no velocity.
+    let text = text.expect("a recipe").replace("missing = \"reject\"", "missing = \"zero\"");
+    let table = text.parse::<toml::Table>().expect("sound TOML");
+    let steps = table["recipe"].clone().try_into::<Vec<toml::Table>>().expect("steps");
+    // Mean 0 and spread 1 of each pixel.
+    let scale = [0.0_f32, 1.0].map(|value| [value; TWO_ARMS]).concat();
+    let scale: Vec<u8> = scale.into_iter().flat_map(f32::to_le_bytes).collect();
+    let medium = Recipe::parse(&steps, TWO_ARMS, Some(&scale)).expect("the recipe of two arms");
+    [low, medium]
 });
+
+/// Pixels of the recipe for two arms.
+const TWO_ARMS: usize = 600;
 
 /// Recognises, counts, reads and prepares, twice, and compares.
 pub fn check(bytes: &[u8]) {
-    LazyLock::force(&RECIPE);
+    LazyLock::force(&RECIPES);
     // A spectrum's arrays take at most five times the bytes that they are decoded from, and two
     // sets of them are held for the comparison.
     budget::within(32 * bytes.len() + SLACK, || {
@@ -64,7 +78,10 @@ fn check_beginning(bytes: &[u8], fits: &Fits, layout: &dyn Layout) {
     let Some(coadd) = layout.taking(Take::Coadd) else { return };
     let beginning = Fits::parse(&bytes[..length]).expect("it holds whole HDUs");
     // Where COMBIN_B or COMBIN_R denies an arm that is there, the file contradicts itself.
-    if ["COADD_B", "COADD_R"].iter().any(|arm| fits.named(arm).is_some() != beginning.named(arm).is_some()) {
+    if ["COADD_B", "COADD_R"]
+        .iter()
+        .any(|arm| fits.named(arm).is_some() != beginning.named(arm).is_some())
+    {
         return;
     }
     match (coadd.read(fits, 0), coadd.read(&beginning, 0)) {
@@ -103,11 +120,17 @@ fn check_spectrum(spectrum: &Spectrum) {
     assert!(snr.all(|snr| snr.is_finite()), "{meta:?}");
     assert!([meta.ra, meta.dec, meta.z, meta.z_err].iter().flatten().all(|x| x.is_finite()));
     assert!(spectrum.name().is_none_or(|name| name.is_ascii() && name.len() <= 1024));
-    match (RECIPE.prepare(spectrum), RECIPE.prepare(spectrum)) {
+    for recipe in &*RECIPES {
+        check_prepared(recipe, spectrum);
+    }
+}
+
+fn check_prepared(recipe: &Recipe, spectrum: &Spectrum) {
+    match (recipe.prepare(spectrum), recipe.prepare(spectrum)) {
         (Ok(first), Ok(second)) => {
-            assert_eq!(first.input.len(), RECIPE.grid().bins());
+            assert_eq!(first.input.len(), recipe.grid().bins());
             assert!(first.input.iter().all(|value| value.is_finite()), "{:?}", first.input);
-            assert!(first.pixels <= wave.len() && first.bad_pixels <= first.pixels);
+            assert!(first.pixels <= spectrum.wave().len() && first.bad_pixels <= first.pixels);
             assert!(first.empty_bins < first.input.len());
             assert_eq!(first, second);
         }

@@ -2,6 +2,7 @@
 //! in proportion to the input, that what is accepted keeps its invariants, and that the same bytes
 //! give the same answer twice.
 
+pub mod arms;
 pub mod budget;
 pub mod compressed;
 pub mod hostile;
