@@ -142,7 +142,7 @@ def epochs_section(table: list[str]) -> str:
     lines = [
         EPOCHS,
         "",
-        "`./ops/bench.sh epochs`: the public files of KIC 8098300 (real spectra) of four nights,"
+        "`./ops/bench.sh epochs`: the public files of KIC 8098300 (real spectra) of seven nights,"
         " each exposure a row of its own, through the shipped models. Two of the nights have no"
         " signal: no S/N of theirs reaches 2, and the models take 10. Scatter is the standard"
         " deviation over the exposures, the quoted error is the median of theirs. The star is"

@@ -84,8 +84,11 @@ mod tests {
         let labels = LABELS.map(label).into();
         let model = ModelColumns { labels, errors: true, vectors: Vec::new() };
         let schema = Schema::of_model("rrnet 1", &model).with_medium();
-        let found: Vec<&str> =
-            schema.rows().map(|column| column.alias.as_str()).filter(|name| *name != "").collect();
+        let found: Vec<&str> = schema
+            .rows()
+            .map(|column| column.alias.as_str())
+            .filter(|name| !name.is_empty())
+            .collect();
         assert_eq!(found.len(), 43, "{found:?}");
         let with_error = |(name, _): (&str, &str)| [name.to_owned(), format!("{name}_err")];
         let labels = LABELS.into_iter().flat_map(with_error);

@@ -24,12 +24,10 @@ use crate::support::mrs::{Layout, Mrs};
 use crate::support::night::config;
 use crate::support::{self, starmill};
 
-/// Sums and exposures in the five public files, and those of them from two nights without signal:
-/// none of these has a S/N of 2.
-const SPECTRA: usize = 30;
-const WITHOUT_SIGNAL: usize = 16;
-/// In the names of the files of KIC 8098300, from four nights of which two have signal.
-const STAR: &str = "sp12-076";
+/// In the names of the files of KIC 8098300: seven nights.
+const STAR: [&str; 3] = ["HIP95119KP01", "TD192102N424113K01", "TD193637N444141K01"];
+/// Two of these nights, of which no spectrum has a S/N of 2.
+const WITHOUT_SIGNAL: [&str; 2] = ["58268", "58269"];
 /// The lowest S/N that the models take.
 const LEAST_SNR: f32 = 10.0;
 const ALL: &str = "[input]\nspectra = \"both\"\n";
@@ -42,6 +40,14 @@ fn has(model: &str, test: &str) -> bool {
         println!("skipped: {test} needs onnx/models/{model}; onnx/export/train-rrnet.sh makes it");
     }
     is_there && support::has_library(test)
+}
+
+/// The real files, each once, though it be in two folders.
+fn real_files(test: &str) -> Vec<PathBuf> {
+    let mut files = support::real_files(test, "med-");
+    files.sort_by(|one, other| one.file_name().cmp(&other.file_name()));
+    files.dedup_by(|one, other| one.file_name() == other.file_name());
+    files
 }
 
 fn run(model: &str, out: &Path, settings: &str, inputs: &[PathBuf]) -> Output {
@@ -106,18 +112,19 @@ fn assert_errors(rows: &RecordBatch, labels: &[String]) {
 #[test]
 fn the_real_epochs_become_rows_with_errors_and_flags_or_rejects() {
     let test = "real epochs through RRNet";
-    let files = support::real_files(test, "mrs_dr7");
+    let files = real_files(test);
     if files.is_empty() || !has("rrnet", test) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("both");
     let (rows, rejects) = tables("rrnet", &out, ALL, &files);
-    assert_eq!(rows.num_rows() + rejects.num_rows(), SPECTRA);
-    let reasons = texts(&rejects, "reason");
-    let noisy = reasons.iter().filter(|reason| *reason == "low_snr").count();
-    // One exposure of the other nights has a S/N of 3.5.
-    assert_eq!(noisy, WITHOUT_SIGNAL + 1, "{reasons:?}");
+    assert!(texts(&rejects, "reason").iter().all(|reason| reason == "low_snr"));
+    let is_of = |name: &String, night: &str| name.starts_with(&format!("lamost-mrs:{night}-"));
+    for night in WITHOUT_SIGNAL {
+        assert!(texts(&rows, "spectrum_id").iter().all(|name| !is_of(name, night)));
+        assert!(texts(&rejects, "spectrum_id").iter().any(|name| is_of(name, night)));
+    }
     for arm in ["snr_blue", "snr_red"] {
         assert!(floats(&rows, arm).iter().all(|&snr| snr >= LEAST_SNR));
     }
@@ -170,8 +177,9 @@ fn a_missing_arm_is_a_reject_that_names_the_other() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut inputs = Vec::new();
-    for (name, without) in [("whole", [].as_slice()), ("red", &["COADD_B"]), ("blue", &["COADD_R"])]
-    {
+    let cases: [(&str, &[&str]); 3] =
+        [("whole", &[]), ("red", &["COADD_B"]), ("blue", &["COADD_R"])];
+    for (name, without) in cases {
         let path = folder.path().join(format!("{name}.fits.gz"));
         let star = Mrs::star(u32::try_from(inputs.len()).unwrap()).without(without);
         fs::write(&path, gzip(&star.to_fits(Layout::Rows))).unwrap();
@@ -206,7 +214,8 @@ fn published_names_are_in_both_formats_and_in_what_the_program_prints() {
         let alias = field.metadata().get("alias");
         assert_eq!(header.text(&format!("TALI{number}")).as_ref(), alias, "{}", field.name());
         let mut lines = printed.lines();
-        let line = lines.find(|line| line.split(' ').next() == Some(field.name())).unwrap();
+        let line =
+            lines.find(|line| line.split(' ').next() == Some(field.name().as_str())).unwrap();
         match alias {
             Some(alias) => assert!(line.ends_with(&format!("(published as {alias})")), "{line}"),
             None => assert!(!line.contains("published as"), "{line}"),
@@ -220,7 +229,7 @@ fn published_names_are_in_both_formats_and_in_what_the_program_prints() {
 #[test]
 fn a_region_wins_each_label_and_the_votes_say_why() {
     let test = "votes of SPEMR";
-    let files = support::real_files(test, "mrs_dr7");
+    let files = real_files(test);
     if files.is_empty() || !has("spemr", test) {
         return;
     }
@@ -238,10 +247,12 @@ fn a_region_wins_each_label_and_the_votes_say_why() {
         for (position, label) in labels.iter().enumerate() {
             let winner = winners.as_primitive::<Int32Type>().value(position);
             let winner = &votes[2 * width * usize::try_from(winner - 1).unwrap()..];
-            let row_has = [label, &format!("{label}_err")].map(|name| floats(&rows, name)[row]);
-            assert_eq!([winner[position], winner[width + position]], row_has, "{label}");
+            let names = [label.clone(), format!("{label}_err")];
+            let row_has = names.map(|name| floats(&rows, &name)[row].to_bits());
+            let won = [winner[position], winner[width + position]];
+            assert_eq!(won.map(f32::to_bits), row_has, "{label}");
             let errors = regions.clone().map(|vote| vote[width + position]);
-            assert_eq!(errors.fold(f32::INFINITY, f32::min), row_has[1], "{label}");
+            assert!(errors.fold(f32::INFINITY, f32::min) >= won[1], "{label}");
         }
     }
     let (rows, _) = tables("spemr", &folder.path().join("without"), ALL, &files);
@@ -282,8 +293,8 @@ impl Scatter {
 #[ignore = "a measurement"]
 fn the_scatter_over_the_epochs_of_one_star() {
     let test = "the scatter over epochs";
-    let mut files = support::real_files(test, "mrs_dr7");
-    files.retain(|path| path.to_string_lossy().contains(STAR));
+    let mut files = real_files(test);
+    files.retain(|path| STAR.iter().any(|name| path.to_string_lossy().contains(name)));
     for model in ["rrnet", "spemr"] {
         if files.is_empty() || !has(model, test) {
             continue;
