@@ -1,5 +1,7 @@
 //! A model ready to run: its folder found and hashed, its recipe parsed, the library loaded.
 
+mod forward;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +18,8 @@ use crate::prep::{Recipe, RecipeError};
 use crate::rv::RvError;
 use crate::stage::Reading;
 use crate::survey::LAMOST_MRS;
+
+pub use forward::ReadyForward;
 
 /// A model that cannot be used as configured.
 #[derive(Debug, Error)]
@@ -100,6 +104,19 @@ pub fn models_dir(config: &Config) -> Result<PathBuf, SetupError> {
     })
 }
 
+/// The folder of a model by name.
+///
+/// # Errors
+/// [`SetupError::NoModels`] and [`SetupError::UnknownModel`].
+pub fn model_dir(config: &Config, name: &str) -> Result<PathBuf, SetupError> {
+    let dir = models_dir(config)?;
+    let plain = !name.is_empty() && Path::new(name).file_name() == Some(name.as_ref());
+    if !plain || !dir.join(name).is_dir() {
+        return Err(SetupError::UnknownModel { name: name.into(), dir });
+    }
+    Ok(dir.join(name))
+}
+
 /// Loads ONNX Runtime from the configured or a usual place.
 ///
 /// # Errors
@@ -116,12 +133,7 @@ impl Ready {
     /// # Errors
     /// [`SetupError`] says what is missing or broken.
     pub fn open(config: &Config, name: &str) -> Result<Self, SetupError> {
-        let dir = models_dir(config)?;
-        let plain = !name.is_empty() && Path::new(name).file_name() == Some(name.as_ref());
-        if !plain || !dir.join(name).is_dir() {
-            return Err(SetupError::UnknownModel { name: name.into(), dir });
-        }
-        let model = Model::open(dir.join(name))?;
+        let model = Model::open(model_dir(config, name)?)?;
         model.check_files()?;
         let manifest = &model.manifest;
         let scale = manifest.files.scale.as_ref().map(|file| model.read(file)).transpose()?;

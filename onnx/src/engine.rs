@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array, Array1, Array2, Array3, ArrayView2, ArrayViewD, Axis, Dimension, Slice, s};
-use ort::session::{Session, SessionOutputs};
+use ndarray::{Array1, Array2, Array3, ArrayView2, s};
+use ort::session::Session;
 use ort::value::TensorRef;
 
 use crate::device::Device;
 use crate::engine_error::EngineError;
+use crate::found::Found;
 use crate::manifest::{CovarianceSpec, Manifest};
 use crate::model::Model;
 use crate::runtime::Runtime;
@@ -22,6 +23,18 @@ pub struct EngineOptions {
     pub batch: usize,
     /// Threads of one engine on the CPU. Two engines of one thread outrun one of two.
     pub threads: usize,
+}
+
+impl EngineOptions {
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        if self.batch == 0 {
+            return Err(EngineError::Options { rule: "a batch of 0 rows; use at least 1" });
+        }
+        if self.threads == 0 {
+            return Err(EngineError::Options { rule: "an engine of 0 threads; use at least 1" });
+        }
+        Ok(())
+    }
 }
 
 /// What a network makes of a batch, row by row as it came in.
@@ -66,12 +79,7 @@ impl Engine {
         model: &Model,
         options: &EngineOptions,
     ) -> Result<Self, EngineError> {
-        if options.batch == 0 {
-            return Err(EngineError::Options { rule: "a batch of 0 rows; use at least 1" });
-        }
-        if options.threads == 0 {
-            return Err(EngineError::Options { rule: "an engine of 0 threads; use at least 1" });
-        }
+        options.check()?;
         let entry = &model.manifest.files.onnx;
         let path = model.dir.join(&entry.path);
         let graph = model.read(entry)?;
@@ -161,42 +169,7 @@ fn outputs(
     })
 }
 
-/// What a run gave.
-struct Found<'a, 's> {
-    outputs: &'a SessionOutputs<'s>,
-    batch: usize,
-    /// Rows that are asked for, at most a batch.
-    rows: usize,
-}
-
-impl Found<'_, '_> {
-    /// The rows of an output that has this shape for each.
-    fn array<D: Dimension>(&self, name: &str, shape: &[usize]) -> Result<Array<f32, D>, String> {
-        let rows = self.view(name, shape)?;
-        rows.into_dimensionality().map(|rows| rows.to_owned()).map_err(|error| error.to_string())
-    }
-
-    /// The same with all values of a row in one axis.
-    fn flat(&self, name: &str, shape: &[usize]) -> Result<Array2<f32>, String> {
-        let rows = self.view(name, shape)?.to_owned();
-        let width: usize = shape.iter().product();
-        rows.into_shape_with_order((self.rows, width)).map_err(|error| error.to_string())
-    }
-
-    /// A graph may leave its width open, so the shape is checked here.
-    fn view(&self, name: &str, shape: &[usize]) -> Result<ArrayViewD<'_, f32>, String> {
-        let value = self.outputs.get(name).ok_or_else(|| format!("there is no output {name:?}"))?;
-        let mut array = value.try_extract_array::<f32>().map_err(|error| error.to_string())?;
-        let shape: Vec<usize> = [self.batch].iter().chain(shape).copied().collect();
-        if array.shape() != shape {
-            return Err(format!("output {name:?} has shape {:?}, not {shape:?}", array.shape()));
-        }
-        array.slice_axis_inplace(Axis(0), Slice::from(..self.rows));
-        Ok(array)
-    }
-}
-
-fn refused(device: Device, path: &Path, message: &str) -> EngineError {
+pub(crate) fn refused(device: Device, path: &Path, message: &str) -> EngineError {
     let (path, reason) = (path.to_owned(), message.trim_end().to_owned());
     match device {
         Device::Cpu => EngineError::Session { path, reason },

@@ -97,6 +97,32 @@ pub enum EngineError {
         /// Pixels the engine takes.
         pixels: usize,
     },
+    /// Labels do not fit the engine of a forward model.
+    #[error(
+        "{rows} rows of {width} labels do not fit the engine of {path}; send 1 to {batch} rows of \
+         {labels} labels"
+    )]
+    Labels {
+        /// The graph.
+        path: PathBuf,
+        /// Rows of the batch.
+        rows: usize,
+        /// Labels of a row.
+        width: usize,
+        /// Rows the engine takes at most.
+        batch: usize,
+        /// Labels the engine takes.
+        labels: usize,
+    },
+    /// Derivatives were asked of an engine that has none.
+    #[error(
+        "{path} was not opened with a Jacobian, or its manifest names none under output.jacobian; \
+         use a forward model that has one"
+    )]
+    NoJacobian {
+        /// The graph.
+        path: PathBuf,
+    },
     /// ONNX Runtime failed on a batch.
     #[error(
         "{path} failed on a batch: {reason}; check the model with `starmill models verify`, then run again, with a smaller infer.batch if memory was short"

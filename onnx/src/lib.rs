@@ -7,7 +7,9 @@
 //! - [`find_library`] and [`Runtime`]: the ONNX Runtime library, found and loaded once a process;
 //! - [`Device`] and [`EngineOptions`]: where a network runs;
 //! - [`Engine`]: one session, owned by one worker, from prepared spectra to labels;
-//! - [`Golden`]: inputs with known outputs, held against an engine by [`Engine::verify`].
+//! - [`Golden`]: inputs with known outputs, held against an engine by [`Engine::verify`];
+//! - [`ForwardManifest`], [`ForwardModel`], [`ForwardEngine`], [`ForwardGolden`]: the same for
+//!   models that go the other way, from labels to spectra and their derivatives.
 //!
 //! This crate speaks of arrays and names. It knows neither surveys nor preprocessing: the recipe
 //! of a manifest passes through as tables. Nothing here reads a clock or the network.
@@ -15,6 +17,13 @@
 mod device;
 mod engine;
 mod engine_error;
+mod folder;
+mod forward_engine;
+mod forward_golden;
+mod forward_manifest;
+mod forward_model;
+mod forward_validate;
+mod found;
 mod golden;
 mod hash;
 mod library;
@@ -22,6 +31,7 @@ mod manifest;
 mod model;
 mod model_error;
 mod probe;
+mod prune;
 mod runtime;
 mod session;
 mod validate;
@@ -30,12 +40,20 @@ mod verify;
 pub use device::{Device, ParseDeviceError};
 pub use engine::{Engine, EngineOptions, Outputs};
 pub use engine_error::EngineError;
+pub use folder::Kind;
+pub use forward_engine::{ForwardEngine, Tangent};
+pub use forward_golden::{ForwardCase, ForwardGolden};
+pub use forward_manifest::{
+    FitSpec, ForwardFiles, ForwardInput, ForwardLabel, ForwardManifest, ForwardOutput,
+    ForwardTolerance, Normalisation, SpectrumSpec,
+};
+pub use forward_model::ForwardModel;
 pub use golden::{Case, Golden, Tolerances, Worst};
 pub use library::find_library;
 pub use manifest::{
     ColumnSpec, CovarianceSpec, Derived, FileEntry, Files, GoldenTolerance, InputSpec, Label,
     Manifest, OutputSpec, Quality, TrainedOn,
 };
-pub use model::{Model, list};
+pub use model::{AnyModel, Model, list};
 pub use model_error::ModelError;
 pub use runtime::Runtime;

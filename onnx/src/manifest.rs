@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::folder::Kind;
 use crate::golden::Tolerances;
 
 /// What a model requires of its input and what it delivers.
@@ -15,6 +16,9 @@ use crate::golden::Tolerances;
 pub struct Manifest {
     /// Version of this contract; this crate reads 1.
     pub schema: u32,
+    /// Always [`Kind::Regressor`], which may be left out.
+    #[serde(default)]
+    pub kind: Kind,
     /// Name of the model, lower case, also the prefix of what it writes.
     pub name: String,
     /// Version of the trained model.

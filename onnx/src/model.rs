@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::folder::{self, Kind, ManifestText, read_error};
+use crate::forward_model::ForwardModel;
 use crate::golden::Golden;
-use crate::hash;
 use crate::manifest::{FileEntry, Manifest};
 use crate::model_error::ModelError;
 use crate::validate::validate;
@@ -25,24 +26,17 @@ impl Model {
     /// Reads and checks `dir/manifest.toml`.
     ///
     /// # Errors
-    /// [`ModelError::Read`], [`ModelError::Parse`] or [`ModelError::Invalid`].
+    /// [`ModelError::Read`], [`ModelError::Parse`] or [`ModelError::Invalid`], and
+    /// [`ModelError::Kind`] for a model of another kind.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, ModelError> {
         let dir = dir.into();
-        let path = dir.join("manifest.toml");
-        let text = fs::read_to_string(&path).map_err(|source| read_error(&path, source))?;
-        let manifest: Manifest = match toml::from_str(&text) {
-            Ok(manifest) => manifest,
-            Err(error) => {
-                return Err(ModelError::Parse {
-                    path,
-                    reason: error.to_string().trim_end().into(),
-                });
-            }
-        };
-        match validate(&manifest) {
-            Ok(()) => Ok(Self { dir, manifest }),
-            Err(rule) => Err(ModelError::Invalid { path, rule }),
-        }
+        let text = ManifestText::read(&dir)?;
+        Self::from_text(dir, text)
+    }
+
+    fn from_text(dir: PathBuf, text: ManifestText) -> Result<Self, ModelError> {
+        let manifest = text.into_manifest(Kind::Regressor, validate)?;
+        Ok(Self { dir, manifest })
     }
 
     /// Hashes every file the manifest names.
@@ -51,11 +45,7 @@ impl Model {
     /// [`ModelError::Read`], [`ModelError::Escape`] or [`ModelError::Hash`], for the first file
     /// that fails.
     pub fn check_files(&self) -> Result<(), ModelError> {
-        self.manifest.files.iter().try_for_each(|entry| {
-            let path = self.path(entry)?;
-            let found = hash::of_file(&path).map_err(|source| read_error(&path, source))?;
-            compare(path, entry, found)
-        })
+        folder::check_files(&self.dir, self.manifest.files.iter())
     }
 
     /// The SHA-256 of the network, as the manifest states it.
@@ -82,20 +72,58 @@ impl Model {
     /// # Errors
     /// [`ModelError::Read`], [`ModelError::Escape`] or [`ModelError::Hash`].
     pub fn read(&self, entry: &FileEntry) -> Result<Vec<u8>, ModelError> {
-        let path = self.path(entry)?;
-        let bytes = fs::read(&path).map_err(|source| read_error(&path, source))?;
-        compare(path, entry, hash::of_bytes(&bytes))?;
-        Ok(bytes)
+        folder::read(&self.dir, entry)
+    }
+}
+
+/// A model of either kind.
+#[derive(Debug, Clone)]
+pub enum AnyModel {
+    /// From prepared spectra to labels.
+    Regressor(Box<Model>),
+    /// From labels to spectra.
+    Forward(Box<ForwardModel>),
+}
+
+impl AnyModel {
+    /// Reads and checks `dir/manifest.toml`, of whatever kind it is.
+    ///
+    /// # Errors
+    /// [`ModelError::Read`], [`ModelError::Parse`] or [`ModelError::Invalid`].
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self, ModelError> {
+        let dir = dir.into();
+        let text = ManifestText::read(&dir)?;
+        match text.kind() {
+            Kind::Regressor => {
+                Model::from_text(dir, text).map(|model| Self::Regressor(Box::new(model)))
+            }
+            Kind::Forward => {
+                ForwardModel::from_text(dir, text).map(|model| Self::Forward(Box::new(model)))
+            }
+        }
     }
 
-    /// Where a file of the folder lies; a link that leads out of the folder is refused.
-    fn path(&self, entry: &FileEntry) -> Result<PathBuf, ModelError> {
-        let path = self.dir.join(&entry.path);
-        let real = |path: &Path| path.canonicalize().map_err(|source| read_error(path, source));
-        if real(&path)?.starts_with(real(&self.dir)?) {
-            Ok(path)
-        } else {
-            Err(ModelError::Escape { path })
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        match self {
+            Self::Regressor(model) => &model.dir,
+            Self::Forward(model) => &model.dir,
+        }
+    }
+
+    /// The regressor, unless it is a model of another kind.
+    pub fn regressor(self) -> Option<Model> {
+        match self {
+            Self::Regressor(model) => Some(*model),
+            Self::Forward(_) => None,
+        }
+    }
+
+    /// The forward model, unless it is a model of another kind.
+    pub fn forward(self) -> Option<ForwardModel> {
+        match self {
+            Self::Forward(model) => Some(*model),
+            Self::Regressor(_) => None,
         }
     }
 }
@@ -105,7 +133,7 @@ impl Model {
 ///
 /// # Errors
 /// [`ModelError::Read`] when `models_dir` itself cannot be read.
-pub fn list(models_dir: &Path) -> Result<Vec<Result<Model, ModelError>>, ModelError> {
+pub fn list(models_dir: &Path) -> Result<Vec<Result<AnyModel, ModelError>>, ModelError> {
     let unreadable = |source| read_error(models_dir, source);
     let mut folders = fs::read_dir(models_dir)
         .map_err(unreadable)?
@@ -114,16 +142,5 @@ pub fn list(models_dir: &Path) -> Result<Vec<Result<Model, ModelError>>, ModelEr
         .map_err(unreadable)?;
     folders.retain(|folder| folder.join("manifest.toml").exists());
     folders.sort();
-    Ok(folders.into_iter().map(Model::open).collect())
-}
-
-fn compare(path: PathBuf, entry: &FileEntry, found: String) -> Result<(), ModelError> {
-    if found == entry.sha256 {
-        return Ok(());
-    }
-    Err(ModelError::Hash { path, expected: entry.sha256.clone(), found })
-}
-
-fn read_error(path: &Path, source: std::io::Error) -> ModelError {
-    ModelError::Read { path: path.to_owned(), source }
+    Ok(folders.into_iter().map(AnyModel::open).collect())
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::folder::Kind;
+
 /// A model folder that cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -32,6 +34,22 @@ pub enum ModelError {
         /// The rule and the remedy.
         rule: String,
     },
+    /// It is a model of another kind.
+    #[error("{path} {}", of_kind(*found))]
+    Kind {
+        /// The manifest.
+        path: PathBuf,
+        /// Its kind.
+        found: Kind,
+    },
+    /// A file with one number for each pixel does not fit the manifest.
+    #[error("{path} does not fit its manifest: {reason}; export the model again")]
+    Pixels {
+        /// The file.
+        path: PathBuf,
+        /// The difference.
+        reason: String,
+    },
     /// A symbolic link leads out of the model folder.
     #[error("{path} leads out of its model folder; replace the link by the file")]
     Escape {
@@ -59,4 +77,17 @@ pub enum ModelError {
         /// Why.
         reason: String,
     },
+}
+
+fn of_kind(found: Kind) -> &'static str {
+    match found {
+        Kind::Forward => {
+            "is a forward model, which makes spectra from labels; name a model that estimates \
+             labels: `starmill models list` shows the kind of each"
+        }
+        Kind::Regressor => {
+            "is a model that estimates labels; name a forward model, which makes spectra from \
+             labels: `starmill models list` shows the kind of each"
+        }
+    }
 }

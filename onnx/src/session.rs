@@ -56,11 +56,7 @@ fn cuda(index: u32) -> ExecutionProviderDispatch {
 
 /// Says where the session's inputs and outputs differ from the manifest.
 pub(crate) fn check(session: &Session, manifest: &Manifest, batch: usize) -> Result<(), String> {
-    let [input] = session.inputs() else {
-        return Err(format!("the graph has {} inputs, not 1", session.inputs().len()));
-    };
-    let pixels = manifest.input.pixels;
-    tensor(std::slice::from_ref(input), "input", &manifest.input.name, &[batch, pixels])?;
+    check_input(session, &manifest.input.name, &[batch, manifest.input.pixels])?;
     let outputs = session.outputs();
     tensor(outputs, "output", &manifest.output.labels, &[batch, manifest.labels.len()])?;
     let (spec, labels) = (&manifest.output, manifest.labels.len());
@@ -79,8 +75,21 @@ pub(crate) fn check(session: &Session, manifest: &Manifest, batch: usize) -> Res
     })
 }
 
+/// Demands one input, of this name and shape.
+pub(crate) fn check_input(session: &Session, name: &str, shape: &[usize]) -> Result<(), String> {
+    let [input] = session.inputs() else {
+        return Err(format!("the graph has {} inputs, not 1", session.inputs().len()));
+    };
+    tensor(std::slice::from_ref(input), "input", name, shape)
+}
+
 /// Demands a float32 tensor of the shape; the first axis, the rows, may be open in the graph.
-fn tensor(found: &[Outlet], kind: &str, name: &str, shape: &[usize]) -> Result<(), String> {
+pub(crate) fn tensor(
+    found: &[Outlet],
+    kind: &str,
+    name: &str,
+    shape: &[usize],
+) -> Result<(), String> {
     let Some(outlet) = found.iter().find(|outlet| outlet.name() == name) else {
         let names: Vec<_> = found.iter().map(Outlet::name).collect();
         return Err(format!("{kind} {name:?} is not among {names:?}"));

@@ -12,12 +12,7 @@ const SCHEMA: u32 = 1;
 
 /// Says what breaks a rule, as a phrase that names the key and the remedy.
 pub(crate) fn validate(manifest: &Manifest) -> Result<(), String> {
-    if manifest.schema != SCHEMA {
-        return Err(format!(
-            "schema is {}, this program reads {SCHEMA}; export the model again",
-            manifest.schema
-        ));
-    }
+    schema(manifest.schema)?;
     name("name", &manifest.name)?;
     if manifest.surveys.is_empty() {
         return Err("surveys is empty; name at least one survey".into());
@@ -29,11 +24,23 @@ pub(crate) fn validate(manifest: &Manifest) -> Result<(), String> {
     output(&manifest.output)?;
     labels(&manifest.labels)?;
     manifest.derived.iter().try_for_each(|derived| sums(derived, &manifest.labels))?;
-    unique_names(manifest)?;
+    let names = manifest.labels.iter().map(|label| ("label", label.name.as_str()));
+    let derived = manifest.derived.iter().map(|derived| ("derived", derived.name.as_str()));
+    let columns = manifest.output.columns.iter();
+    let columns = columns.map(|column| ("output.column", column.name.as_str()));
+    unique(names.chain(derived).chain(columns))?;
     if !(manifest.quality.min_snr.is_finite() && manifest.quality.min_snr >= 0.0) {
         return Err("quality.min_snr is not a number from 0 up; correct it".into());
     }
     golden(manifest)
+}
+
+/// Refuses a manifest of another version of the contract.
+pub(crate) fn schema(schema: u32) -> Result<(), String> {
+    if schema == SCHEMA {
+        return Ok(());
+    }
+    Err(format!("schema is {schema}, this program reads {SCHEMA}; export the model again"))
 }
 
 /// True for names that serve as column names in every catalogue format: `^[a-z][a-z0-9_]*$`.
@@ -42,7 +49,7 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-fn name(key: &str, text: &str) -> Result<(), String> {
+pub(crate) fn name(key: &str, text: &str) -> Result<(), String> {
     if is_name(text) {
         return Ok(());
     }
@@ -51,7 +58,7 @@ fn name(key: &str, text: &str) -> Result<(), String> {
     ))
 }
 
-fn file(entry: &FileEntry) -> Result<(), String> {
+pub(crate) fn file(entry: &FileEntry) -> Result<(), String> {
     let path = entry.path.display();
     if !stays_inside(&entry.path) {
         return Err(format!("file {path} leaves the model folder; give a path below the folder"));
@@ -111,16 +118,15 @@ fn labels(labels: &[Label]) -> Result<(), String> {
     if labels.is_empty() {
         return Err("there is no [[label]]; give one per column of the output".into());
     }
-    for label in labels {
-        let [low, high] = label.valid;
-        if !(low.is_finite() && high.is_finite() && low < high) {
-            return Err(format!(
-                "valid of label {} is [{low}, {high}]; give the lower bound, then the upper",
-                label.name
-            ));
-        }
+    labels.iter().try_for_each(|label| range(&label.name, label.valid))
+}
+
+/// Demands a lower and a larger upper bound of a label.
+pub(crate) fn range(label: &str, [low, high]: [f64; 2]) -> Result<(), String> {
+    if low.is_finite() && high.is_finite() && low < high {
+        return Ok(());
     }
-    Ok(())
+    Err(format!("valid of label {label} is [{low}, {high}]; give the lower bound, then the upper"))
 }
 
 fn sums(derived: &Derived, labels: &[Label]) -> Result<(), String> {
@@ -136,12 +142,12 @@ fn sums(derived: &Derived, labels: &[Label]) -> Result<(), String> {
     }
 }
 
-fn unique_names(manifest: &Manifest) -> Result<(), String> {
-    let labels = manifest.labels.iter().map(|label| ("label", &label.name));
-    let derived = manifest.derived.iter().map(|derived| ("derived", &derived.name));
-    let columns = manifest.output.columns.iter().map(|column| ("output.column", &column.name));
+/// Demands names, given with the key under which each stands, and each only once.
+pub(crate) fn unique<'a>(
+    names: impl Iterator<Item = (&'static str, &'a str)>,
+) -> Result<(), String> {
     let mut seen = HashSet::new();
-    for (key, text) in labels.chain(derived).chain(columns) {
+    for (key, text) in names {
         name(key, text)?;
         if !seen.insert(text) {
             return Err(format!("{key} {text:?} is named twice; rename one of the two"));

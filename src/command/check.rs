@@ -1,11 +1,11 @@
 //! `starmill check`.
 
 use super::Exit;
-use starmill_onnx::Runtime;
+use starmill_onnx::{AnyModel, Runtime};
 
 use crate::config::{Config, workers_or_cores};
 use crate::memory::{Bound, Measured};
-use crate::setup::{Ready, SetupError, load_runtime, models_dir};
+use crate::setup::{Ready, ReadyForward, SetupError, load_runtime, model_dir, models_dir};
 
 /// Looks at everything that a run needs, and says all that is wrong, not only the first.
 pub(super) fn check(config: &Config) -> anyhow::Result<Exit> {
@@ -34,18 +34,8 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Exit> {
         Err(problem) => say("models", Err(problem)),
         Ok(names) => {
             for name in names {
-                let ready = Ready::open(config, &name).map_err(|error| error.to_string());
-                let opened = ready.and_then(|ready| match &runtime {
-                    Ok(runtime) => ready
-                        .proven_engine(runtime, config)
-                        .map(|engine| format!("{} runs on {}", ready.id(), engine.provider()))
-                        .and_then(|line| Ok(line + &memory(config, &ready, runtime)?))
-                        .map_err(|error| error.to_string()),
-                    Err(_) => {
-                        Ok(format!("{}, files sound, not run without the library", ready.id()))
-                    }
-                });
-                say(&format!("model {name}"), opened);
+                let opened = model(config, &name, runtime.as_ref().ok().copied());
+                say(&format!("model {name}"), opened.map_err(|error| error.to_string()));
             }
         }
     }
@@ -62,6 +52,25 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Exit> {
         workers_or_cores(config.infer.workers)
     );
     Ok(exit)
+}
+
+/// Opens a model of either kind, and runs it where there is a library.
+fn model(config: &Config, name: &str, runtime: Option<&Runtime>) -> Result<String, SetupError> {
+    let runs = |id: String, provider: &str| format!("{id} runs on {provider}");
+    let not_run = |id: String| format!("{id}, files sound, not run without the library");
+    match AnyModel::open(model_dir(config, name)?)? {
+        AnyModel::Regressor(_) => {
+            let ready = Ready::open(config, name)?;
+            let Some(runtime) = runtime else { return Ok(not_run(ready.id())) };
+            let engine = ready.proven_engine(runtime, config)?;
+            Ok(runs(ready.id(), engine.provider()) + &memory(config, &ready, runtime)?)
+        }
+        AnyModel::Forward(_) => {
+            let ready = ReadyForward::open(config, name)?;
+            let Some(runtime) = runtime else { return Ok(not_run(ready.id())) };
+            Ok(runs(ready.id(), ready.proven_engine(runtime, config)?.provider()))
+        }
+    }
 }
 
 /// Whether `starmill serve` could begin, as far as its configuration tells.
@@ -93,8 +102,8 @@ fn memory(config: &Config, ready: &Ready, runtime: &Runtime) -> Result<String, S
 
 fn names(dir: &std::path::Path) -> Result<Vec<String>, String> {
     let models = starmill_onnx::list(dir).map_err(|error| error.to_string())?;
-    let folder = |model: &starmill_onnx::Model| {
-        model.dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    let folder = |model: &AnyModel| {
+        model.dir().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     };
     models.iter().map(|model| model.as_ref().map(folder).map_err(ToString::to_string)).collect()
 }

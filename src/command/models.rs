@@ -1,23 +1,31 @@
 //! `starmill models`.
 
-use starmill_onnx::Model;
+mod forward;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use starmill_onnx::AnyModel;
 
 use super::{Exit, choose_device};
 use crate::cli::ModelsCommand;
 use crate::config::Config;
-use crate::setup::{Ready, load_runtime, models_dir};
+use crate::setup::{Ready, ReadyForward, load_runtime, model_dir, models_dir};
 
 pub(super) fn models(mut config: Config, command: ModelsCommand) -> anyhow::Result<Exit> {
     match command {
         ModelsCommand::List => list(&config),
-        ModelsCommand::Show { name } => Ok(show(&Ready::open(&config, &name)?)),
+        ModelsCommand::Show { name } => match AnyModel::open(model_dir(&config, &name)?)? {
+            AnyModel::Regressor(_) => Ok(show(&Ready::open(&config, &name)?)),
+            AnyModel::Forward(_) => Ok(forward::show(&ReadyForward::open(&config, &name)?)),
+        },
         ModelsCommand::Verify { name, device } => {
             choose_device(&mut config, device.device);
             let names = match name {
                 Some(name) => vec![name],
                 None => starmill_onnx::list(&models_dir(&config)?)?
                     .into_iter()
-                    .map(|model| model.map(|model| model.manifest.name))
+                    .map(|model| model.map(|model| folder_name(&model)))
                     .collect::<Result<_, _>>()?,
             };
             names.iter().try_fold(Exit::Success, |_, name| verify(&config, name))
@@ -29,9 +37,14 @@ fn list(config: &Config) -> anyhow::Result<Exit> {
     let mut exit = Exit::Success;
     for model in starmill_onnx::list(&models_dir(config)?)? {
         match model {
-            Ok(Model { manifest, .. }) => {
+            Ok(AnyModel::Regressor(model)) => {
+                let manifest = &model.manifest;
                 let surveys = manifest.surveys.join(", ");
                 println!("{} {}  {surveys}  {}", manifest.name, manifest.version, manifest.title);
+            }
+            Ok(AnyModel::Forward(model)) => {
+                let manifest = &model.manifest;
+                println!("{} {}  (forward)  {}", manifest.name, manifest.version, manifest.title);
             }
             Err(error) => {
                 println!("broken: {error}");
@@ -92,15 +105,27 @@ fn show(ready: &Ready) -> Exit {
     for derived in &manifest.derived {
         println!("  {:<8} {:<4} {}", derived.name, derived.unit, derived.description);
     }
-    println!("\norigin");
-    for (key, value) in &manifest.provenance {
-        println!("  {key}: {value}");
-    }
-    println!("\ncard         {}", ready.model.dir.join(&manifest.files.card.path).display());
+    origin(&manifest.provenance, &ready.model.dir.join(&manifest.files.card.path));
     Exit::Success
 }
 
+fn origin(provenance: &BTreeMap<String, String>, card: &Path) {
+    println!("\norigin");
+    for (key, value) in provenance {
+        println!("  {key}: {value}");
+    }
+    println!("\ncard         {}", card.display());
+}
+
+/// The name by which a model is asked for.
+fn folder_name(model: &AnyModel) -> String {
+    model.dir().file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 fn verify(config: &Config, name: &str) -> anyhow::Result<Exit> {
+    if let AnyModel::Forward(_) = AnyModel::open(model_dir(config, name)?)? {
+        return forward::verify(config, &ReadyForward::open(config, name)?);
+    }
     let ready = Ready::open(config, name)?;
     let runtime = load_runtime(config)?;
     let mut engine = ready.engine(runtime, config)?;

@@ -125,13 +125,23 @@ impl Folder {
     ///
     /// `<file>` in the manifest stands for the hash of that file.
     pub fn with(edits: &[(&str, &str)]) -> Self {
+        Self::of(MANIFEST, &FILES, edits)
+    }
+
+    /// The same for the forward model.
+    pub fn forward(edits: &[(&str, &str)]) -> Self {
+        let manifest = fs::read_to_string(data("forward.toml")).unwrap();
+        Self::of(&manifest, &["forward.onnx", "forward.json", "forward.f64", "CARD.md"], edits)
+    }
+
+    fn of(manifest: &str, files: &[&str], edits: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut text = MANIFEST.to_owned();
+        let mut text = manifest.to_owned();
         for (from, to) in edits {
             assert!(text.contains(from), "{from} is not in the manifest");
             text = text.replacen(from, to, 1);
         }
-        for name in FILES {
+        for name in files {
             let content = fs::read(data(name)).unwrap();
             fs::write(folder.path().join(name), &content).unwrap();
             text = text.replace(&format!("<{name}>"), &sha256(&content));

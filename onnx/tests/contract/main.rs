@@ -6,6 +6,7 @@
 mod committee;
 mod engine;
 mod fixture;
+mod forward;
 mod golden;
 mod manifest;
 mod padding;

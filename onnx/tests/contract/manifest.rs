@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use starmill_onnx::{Model, ModelError, TrainedOn, list};
+use starmill_onnx::{AnyModel, Model, ModelError, TrainedOn, list};
 
 use crate::fixture::Folder;
 
@@ -154,8 +154,8 @@ fn a_list_is_sorted_and_a_broken_folder_does_not_hide_the_others() {
         fs::write(parent.path().join(name).join(file), "schema = ").unwrap();
     }
     let models = list(parent.path()).unwrap();
-    let names: Vec<_> =
-        models.iter().map(|model| model.as_ref().ok().map(|m| m.manifest.name.as_str())).collect();
-    assert_eq!(names, [Some("alpha"), None, Some("zeta")]);
+    let models = models.into_iter().map(|model| model.ok().and_then(AnyModel::regressor));
+    let names: Vec<_> = models.map(|model| model.map(|model| model.manifest.name)).collect();
+    assert_eq!(names, [Some("alpha".into()), None, Some("zeta".into())]);
     assert!(matches!(list(&parent.path().join("absent")), Err(ModelError::Read { .. })));
 }

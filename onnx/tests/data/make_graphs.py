@@ -145,6 +145,61 @@ def make_committee() -> None:
     (HERE / "committee.json").write_text(text + "\n", encoding="utf-8")
 
 
+def make_forward() -> None:
+    """Write a forward model: a graph from labels to flux and Jacobian, its goldens and grid."""
+    rng = np.random.default_rng(20261122)
+    centre, scale = np.array([4800.0, 2.5, -0.5]), np.array([800.0, 1.2, 0.8])
+    w1 = rng.standard_normal((LABELS, HIDDEN)) / scale[:, None]
+    weights = {
+        "w1": w1,
+        "b1": rng.standard_normal(HIDDEN) - centre @ w1,
+        "w2": 0.1 * rng.standard_normal((HIDDEN, PIXELS)) / np.sqrt(HIDDEN),
+        "b2": np.full(PIXELS, 0.9),
+        "one": np.array(1.0),
+    }
+    weights = {key: value.astype(np.float32) for key, value in weights.items()}
+    initializers = [numpy_helper.from_array(value, key) for key, value in weights.items()]
+    initializers.append(numpy_helper.from_array(np.array([1]), "rows_of_labels"))
+    nodes = [
+        helper.make_node("Gemm", ["labels", "w1", "b1"], ["hidden"]),
+        helper.make_node("Sigmoid", ["hidden"], ["active"]),
+        helper.make_node("Gemm", ["active", "w2", "b2"], ["flux"]),
+        helper.make_node("Sub", ["one", "active"], ["inactive"]),
+        helper.make_node("Mul", ["active", "inactive"], ["slope"]),
+        helper.make_node("Unsqueeze", ["slope", "rows_of_labels"], ["slope_rows"]),
+        helper.make_node("Mul", ["slope_rows", "w1"], ["tangent"]),
+        helper.make_node("MatMul", ["tangent", "w2"], ["jacobian"]),
+    ]
+    outputs = {"flux": [PIXELS], "jacobian": [LABELS, PIXELS]}
+    graph = helper.make_graph(
+        nodes,
+        "forward",
+        [helper.make_tensor_value_info("labels", TensorProto.FLOAT, ["N", LABELS])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
+            for name, shape in outputs.items()
+        ],
+        initializers,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(model, full_check=True)
+    save_model(model, HERE / "forward.onnx")
+
+    exact = {key: value.astype(np.float64) for key, value in weights.items()}
+    cases = []
+    for labels in ([4800.0, 2.5, -0.5], [3750.0, 4.9, -2.4], [5900.0, 0.0, 0.5]):
+        active = 1.0 / (1.0 + np.exp(-(np.array(labels) @ exact["w1"] + exact["b1"])))
+        case = {"labels": labels, "flux": (active @ exact["w2"] + exact["b2"]).tolist()}
+        if not cases:
+            slope = active * (1.0 - active)
+            case["jacobian"] = ((exact["w1"] * slope) @ exact["w2"]).tolist()
+        cases.append(case)
+    text = json.dumps({"cases": cases}, indent=None)
+    (HERE / "forward.json").write_text(text + "\n", encoding="utf-8")
+    # A vacuum grid of 32 intervals about the line of H-alpha.
+    np.linspace(6532.0, 6596.0, PIXELS).astype("<f8").tofile(HERE / "forward.f64")
+
+
 def make_golden() -> None:
     """Write inputs with their outputs, computed in double precision without ONNX Runtime."""
     weights = {key: value.astype(np.float64) for key, value in make_weights().items()}
@@ -168,3 +223,4 @@ if __name__ == "__main__":
     make_graph("double", "N", TensorProto.DOUBLE)
     make_golden()
     make_committee()
+    make_forward()
