@@ -125,7 +125,7 @@ def further_columns(regions: int, count: int) -> list[dict[str, Any]]:
             "name": VOTES,
             "shape": [regions, 2, count],
             "on_request": True,
-            "description": f"Labels, then errors, of each region, {first} to {last}",
+            "description": f"Labels, then errors (eq. 3), of regions {first} to {last}",
         },
     ]
 

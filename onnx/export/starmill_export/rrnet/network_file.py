@@ -75,12 +75,8 @@ class Ensemble:
             FACTORS: found * np.broadcast_to(wider, sigma.shape)[:, None, :],
         }
         if len(self.regions) > 1:
-            errors = np.sqrt(variance)
-            if self.calibration is None:
-                errors = errors * spread
-            else:
-                errors = np.stack([error * self._calibrated(error, spectra) for error in errors])
-            votes = [mean * spread + self.scaling.label_mean, errors]
+            # Not calibrated: they say why a region won, which equation 3 decides.
+            votes = [mean * spread + self.scaling.label_mean, np.sqrt(variance) * spread]
             result[REGION] = chosen + 1.0
             result[VOTES] = np.stack(votes, axis=1).transpose(2, 0, 1, 3)
         if self.novelty is not None:
@@ -141,10 +137,7 @@ def _add_combination(builder: Builder, heads: list[list[tuple[str, str]]], model
         unit = builder.add("Unsqueeze", [unit, builder.ints(1)], "calibration.spread.wide")
     builder.add("Mul", [factors, unit], FACTORS)
     if len(regions) > 1:
-        votes = [
-            _vote(builder, *region[:2], model, levels, index)
-            for index, region in enumerate(regions)
-        ]
+        votes = [_vote(builder, *region[:2], model, i) for i, region in enumerate(regions)]
         builder.add("Concat", votes, VOTES, axis=1)
 
 
@@ -175,12 +168,10 @@ def _physical(
     return unit
 
 
-def _vote(
-    builder: Builder, mean: str, variance: str, model: Ensemble, levels: str | None, region: int
-) -> str:
-    """What one region says: [N, 1, 2, labels], labels and then their errors."""
+def _vote(builder: Builder, mean: str, variance: str, model: Ensemble, region: int) -> str:
+    """What one region says: [N, 1, 2, labels], labels and then their errors by equation 3."""
     names = [f"vote{region}.{part}" for part in (LABELS, SIGMA)]
-    _physical(builder, mean, variance, model, levels, *names)
+    _physical(builder, mean, variance, model, None, *names)
     axes = builder.ints(1, 2)
     rows = [builder.add("Unsqueeze", [name, axes], f"{name}.row") for name in names]
     return builder.add("Concat", rows, f"vote{region}", axis=2)
