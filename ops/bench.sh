@@ -7,6 +7,8 @@
 #   ops/bench.sh latency   four minutes with 4,060 files
 # or how labels scatter over the real medium-resolution epochs of one star:
 #   ops/bench.sh epochs    needs the spectra that ops/fetch-spectra.sh gets, or STARMILL_REAL_DATA
+# or how fast spectra are made from labels, beside the generator's paper:
+#   ops/bench.sh generate  a minute
 #   --publish              write into docs/benchmarks.md instead of out/bench
 # Exit code 1 means that a goal is not met.
 set -euo pipefail
@@ -16,7 +18,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 what=rates count=1000 repetitions=5 large='' report=''
 while [ $# -gt 0 ]; do
   case $1 in
-    latency | epochs) what=$1 ;;
+    latency | epochs | generate) what=$1 ;;
     --large) large=out/bench/large ;;
     --repetitions) repetitions=${2:?--repetitions needs a number} && shift ;;
     --publish) report=docs/benchmarks.md ;;
@@ -49,6 +51,13 @@ if [ "$what" = epochs ]; then
   grep -q '^|' out/bench/epochs.md || die "no spectra or no model; ops/fetch-spectra.sh gets ten"
   "$python" ops/bench/report.py out/bench/epochs.md --epochs \
     --out "${report:-out/bench/epochs-report.md}"
+    exit
+fi
+
+if [ "$what" = generate ]; then
+  # Its table is a section that is copied into docs/benchmarks.md.
+  "$python" ops/bench/generate.py --starmill "$(release_binary)" --repetitions "$repetitions" \
+    --out out/bench/generate.md
   exit
 fi
 

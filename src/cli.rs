@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::config::LogFormat;
+use crate::generate::{Axis, Fixed};
 
 /// Turn survey spectra of stars into a catalogue of stellar parameters.
 ///
@@ -34,6 +35,13 @@ pub enum Command {
     /// 0 every spectrum gave a row, or a stop was asked for, 1 finished with rejects, 2 could not
     /// run, 78 bad configuration.
     Run(RunArgs),
+    /// Make spectra from labels with a forward model.
+    ///
+    /// Labels come from a table (--labels), from every combination of ranges (--grid) or from a
+    /// Sobol sequence that fills them (--sobol). A label of which nothing is said has the model's
+    /// default, which is stated. Exit codes: 0 every row gave a spectrum, 1 rows were left out with
+    /// --skip-outside, 2 could not run or labels lie outside the trained box, 78 bad configuration.
+    Generate(Box<GenerateArgs>),
     /// Process spectra as they arrive, with a catalogue for each night, until told to stop.
     ///
     /// Meant for systemd: see `systemctl cat starmill`. SIGTERM ends it in order, SIGHUP loads
@@ -107,6 +115,63 @@ pub struct RunArgs {
     /// Files, directories and patterns; `-` reads a list from standard input, one name a line.
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
+}
+
+/// Arguments of `generate`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("source").required(true).args(["labels", "grid", "sobol"])))]
+pub struct GenerateArgs {
+    /// The forward model; see `starmill models list`.
+    #[arg(long)]
+    pub model: String,
+    /// The file to write, .fits or .parquet; one that is there is replaced when the new one is whole.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: PathBuf,
+    /// CSV or Parquet table with a column for each label; others are ignored, missing ones have
+    /// the value of --set or the model's default.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "range")]
+    pub labels: Option<PathBuf>,
+    /// Range of a label: LABEL=LOW:HIGH:STEP for --grid, LABEL=LOW:HIGH for --sobol; once for each.
+    #[arg(long, value_name = "RANGE")]
+    pub range: Vec<Axis>,
+    /// One value of a label for all spectra: LABEL=VALUE; once for each.
+    #[arg(long, value_name = "VALUE")]
+    pub set: Vec<Fixed>,
+    /// Every combination of the values of the ranges, the last range changing fastest.
+    #[arg(long)]
+    pub grid: bool,
+    /// So many points that fill the ranges evenly, or the whole trained box without ranges.
+    #[arg(long, value_name = "N")]
+    pub sobol: Option<u64>,
+    /// Which Sobol points and which noise.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub seed: u64,
+    /// Add Gaussian noise of this signal to noise a pixel, at flux 1, and write its inverse variance.
+    #[arg(long, value_name = "RATIO", value_parser = parse_snr)]
+    pub snr: Option<f64>,
+    /// Radial velocity of all spectra, km/s: the wavelengths are moved.
+    #[arg(long, value_name = "VELOCITY", default_value_t = 0.0, value_parser = parse_velocity, allow_negative_numbers = true)]
+    pub rv: f64,
+    /// Leave rows outside the trained box out, and list them in FILE.left-out.csv.
+    #[arg(long)]
+    pub skip_outside: bool,
+    /// Where the model runs.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+fn parse_snr(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(snr) if (1e-3..=1e6).contains(&snr) => Ok(snr),
+        _ => Err("a number from 0.001 to 1000000 is needed".into()),
+    }
+}
+
+fn parse_velocity(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(velocity) if (-1e5..=1e5).contains(&velocity) => Ok(velocity),
+        _ => Err("a velocity from -100000 to 100000 km/s is needed".into()),
+    }
 }
 
 /// Arguments of `models`.

@@ -13,6 +13,8 @@
 //! 8. [`ledger`]: which inputs are done.
 //! 9. [`report`]: one page about a sealed catalogue and the nights before it.
 //!
+//! [`generate`] goes the other way: from labels to spectra, through a forward model.
+//!
 //! [`watch`] finds the files of a night as they appear, where no command line names them.
 //!
 //! [`serve`] keeps on doing this night after night, and [`http`] shows what it does.
@@ -30,6 +32,7 @@ mod diary;
 pub mod estimate;
 pub mod failpoint;
 pub mod fits;
+pub mod generate;
 pub mod http;
 pub mod input;
 pub mod interrupt;
@@ -41,6 +44,7 @@ pub mod pipeline;
 pub mod plot;
 pub mod prep;
 pub mod quality;
+mod records;
 pub mod reject;
 pub mod report;
 pub mod rv;

@@ -231,13 +231,22 @@ fn float(cell: &Cell) -> Option<f64> {
 /// How Parquet is written, everywhere. Dictionaries are off because they make float columns both
 /// larger and four times slower; statistics of whole row groups help those who query.
 pub(super) fn writer_properties(compression: Compression) -> WriterProperties {
+    properties(compression, ROW_GROUP)
+}
+
+/// How a published table with this many rows in a row group is written.
+pub(crate) fn published_properties(row_group: usize) -> WriterProperties {
+    properties(published(), row_group)
+}
+
+fn properties(compression: Compression, row_group: usize) -> WriterProperties {
     WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("starmill ", env!("CARGO_PKG_VERSION")).into())
         .set_compression(compression)
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_max_row_group_row_count(Some(ROW_GROUP))
+        .set_max_row_group_row_count(Some(row_group))
         .build()
 }
 

@@ -66,8 +66,13 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CatalogueError> {
     File::create(&temporary)
         .and_then(|mut file| file.write_all(bytes))
         .map_err(CatalogueError::io(&temporary))?;
-    sync_file(&temporary)?;
-    rename(&temporary, path)?;
+    publish_file(&temporary, path)
+}
+
+/// Gives a whole file its name, durably.
+pub(crate) fn publish_file(temporary: &Path, path: &Path) -> Result<(), CatalogueError> {
+    sync_file(temporary)?;
+    rename(temporary, path)?;
     sync_folder(path.parent().unwrap_or(Path::new(".")))
 }
 

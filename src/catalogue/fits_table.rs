@@ -4,6 +4,8 @@
 //! own checksum routine stamps the current time into the header, so DATASUM and CHECKSUM are
 //! written from its sums, and equal rows give equal files.
 
+mod image;
+
 use std::ffi::{CStr, CString, c_char, c_int, c_long};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -16,14 +18,41 @@ use fitsio::sys;
 use super::columns::{Column, Kind};
 use super::durable::space;
 use super::{CatalogueError, Provenance};
+pub(crate) use image::Axis1;
+
+/// What the header says of a column.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnHead {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) unit: String,
+    pub(crate) ucd: String,
+    pub(crate) description: String,
+    pub(crate) alias: String,
+    pub(crate) shape: Vec<usize>,
+}
+
+impl From<&Column> for ColumnHead {
+    fn from(column: &Column) -> Self {
+        Self {
+            name: column.name.clone(),
+            kind: column.kind,
+            unit: column.unit.clone(),
+            ucd: column.ucd.clone(),
+            description: column.description.clone(),
+            alias: column.alias.clone(),
+            shape: column.shape.clone(),
+        }
+    }
+}
 
 /// The widest text of each column, which FITS must know before the first row.
 #[derive(Debug, Clone)]
-pub(super) struct TextWidths(Vec<usize>);
+pub(crate) struct TextWidths(Vec<usize>);
 
 impl TextWidths {
-    pub(super) fn new(columns: &[Column]) -> Self {
-        Self(vec![1; columns.len()])
+    pub(crate) fn new(columns: usize) -> Self {
+        Self(vec![1; columns])
     }
 
     pub(super) fn observe(&mut self, batch: &RecordBatch) {
@@ -37,7 +66,7 @@ impl TextWidths {
 }
 
 /// An open table.
-pub(super) struct FitsTable {
+pub(crate) struct FitsTable {
     path: PathBuf,
     file: *mut sys::fitsfile,
     /// Kind and width in bytes of each column.
@@ -48,10 +77,10 @@ pub(super) struct FitsTable {
 
 impl FitsTable {
     /// Creates the file with its headers and no rows.
-    pub(super) fn create(
+    pub(crate) fn create(
         path: &Path,
         extname: &str,
-        columns: &[Column],
+        columns: &[ColumnHead],
         widths: &TextWidths,
         provenance: &Provenance,
     ) -> Result<Self, CatalogueError> {
@@ -93,7 +122,7 @@ impl FitsTable {
     fn create_extension(
         &mut self,
         extname: &str,
-        columns: &[Column],
+        columns: &[ColumnHead],
     ) -> Result<(), CatalogueError> {
         let names: Vec<CString> = columns.iter().map(|column| c_text(&column.name)).collect();
         let forms: Vec<CString> =
@@ -150,7 +179,7 @@ impl FitsTable {
     }
 
     /// Appends rows.
-    pub(super) fn append(&mut self, batch: &RecordBatch) -> Result<(), CatalogueError> {
+    pub(crate) fn append(&mut self, batch: &RecordBatch) -> Result<(), CatalogueError> {
         let row_bytes: usize = self.layout.iter().map(|(_, width)| width).sum();
         self.buffer.clear();
         self.buffer.resize(row_bytes * batch.num_rows(), 0);
@@ -174,7 +203,7 @@ impl FitsTable {
     }
 
     /// Writes the sums of the table and closes the file.
-    pub(super) fn close(mut self) -> Result<(), CatalogueError> {
+    pub(crate) fn close(mut self) -> Result<(), CatalogueError> {
         self.write_sums()?;
         let closed = self.call(|file, status| {
             // SAFETY: the file is open; the pointer is not used again.

@@ -38,10 +38,12 @@ mod text;
 mod trouble;
 mod verify;
 
+pub(crate) use batch::published_properties;
 pub use column_list::{path_of_text, path_text};
 pub use columns::{Cell, Column, Kind, LabelColumn, ModelColumns, Schema, VectorColumn};
 pub use commit_times::CommitTimes;
-pub(crate) use durable::{Space, beside, create_folders, replace, space};
+pub(crate) use durable::{Space, beside, create_folders, publish_file, replace, space};
+pub(crate) use fits_table::{Axis1, ColumnHead, FitsTable, TextWidths};
 pub use glossary::glossary;
 pub use inputs_list::INPUTS;
 pub(crate) use manifest::hex;

@@ -14,7 +14,7 @@ use parquet::file::metadata::KeyValue;
 use super::batch::{judged_schema, published, writer_properties};
 use super::columns::{Column, Schema};
 use super::durable::temporary_name;
-use super::fits_table::{FitsTable, TextWidths};
+use super::fits_table::{ColumnHead, FitsTable, TextWidths};
 use super::judge::Verdict;
 use super::merge::MERGED_ROWS;
 use super::{CatalogueError, Provenance};
@@ -64,7 +64,7 @@ impl Sink {
         for (key, value) in notes {
             writer.append_key_value_metadata(KeyValue::new(key, value));
         }
-        let widths = TextWidths::new(&columns);
+        let widths = TextWidths::new(columns.len());
         let fits = folder.join(format!("{stem}.fits"));
         Ok(Self { columns, projection, parquet, fits, writer, widths, extname: stem, count: 0 })
     }
@@ -98,8 +98,8 @@ impl Sink {
             .and_then(|builder| builder.with_batch_size(MERGED_ROWS).build())
             .map_err(CatalogueError::parquet(&temporary))?;
         let fits = temporary_name(&self.fits);
-        let mut table =
-            FitsTable::create(&fits, self.extname, &self.columns, &self.widths, provenance)?;
+        let heads: Vec<ColumnHead> = self.columns.iter().map(ColumnHead::from).collect();
+        let mut table = FitsTable::create(&fits, self.extname, &heads, &self.widths, provenance)?;
         for batch in reader {
             if give_up() {
                 return Err(CatalogueError::GivenUp);

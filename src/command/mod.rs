@@ -6,6 +6,7 @@ mod bench;
 mod catalogue;
 mod check;
 mod docs;
+mod generate;
 mod inspect;
 mod models;
 mod night;
@@ -71,6 +72,7 @@ fn execute(
             choose_device(&mut config, args.device.device.clone());
             run::run(&config, args, progress)
         }
+        Command::Generate(args) => generate::run(config, *args),
         Command::Serve => serve::serve(path, config),
         Command::Check(args) => {
             choose_device(&mut config, args.device);

@@ -26,6 +26,7 @@ pub use despike::Despike;
 pub use grid::Grid;
 pub use mask::{MaskRule, PixelMask, Rule};
 pub use resample::{Resample, Window};
+pub(crate) use rest_frame::SPEED_OF_LIGHT;
 pub use rest_frame::{Doppler, Frame, Missing, RestFrame};
 pub use scale::{Clip, Scale};
 pub use snr::SnrRule;

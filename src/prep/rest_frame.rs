@@ -7,7 +7,7 @@ use crate::reject::{Code, Reject};
 use crate::spectrum::Meta;
 
 /// Speed of light, km/s.
-const SPEED_OF_LIGHT: f64 = 299_792.458;
+pub(crate) const SPEED_OF_LIGHT: f64 = 299_792.458;
 /// No star is faster, km/s: what a catalogue says beyond it is a slip, as good as nothing.
 const FASTEST: f64 = 3000.0;
 

@@ -4,23 +4,25 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use flate2::bufread::MultiGzDecoder;
 
 use super::{FIBERID, Fault, KEYS, LMJM, OBSID, RvKeys, RvSettings};
 use crate::fits::{ScanError, scan_table};
 use crate::input::Digest;
+use crate::records::{MOST_RECORD, RecordError, Records};
 
 /// What takes a row: the values of the wanted columns, and which of those there are.
 pub(super) type Visit<'a> = dyn FnMut(&[Option<f64>], &[bool]) -> Result<(), Fault> + 'a;
 
-/// What takes a record as its fields.
-type VisitFields<'a> = dyn FnMut(&[&[u8]]) -> Result<(), Fault> + 'a;
+impl From<RecordError> for Fault {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Io(error) => Self::Io(error),
+            RecordError::Long => Self::Malformed(error.to_string()),
+        }
+    }
+}
 
-/// The longest record of a CSV file, bytes; LAMOST's have less than one thousand.
-const MOST_RECORD: usize = 1 << 16;
-/// The most columns of one.
-const MOST_FIELDS: usize = 4096;
 /// Columns that an error lists.
 const LISTED: usize = 60;
 
@@ -156,7 +158,7 @@ fn read_csv(
     let separator = if first.contains(&b'|') { b'|' } else { b',' };
     let mut records = Records::new(separator);
     let mut names = Vec::new();
-    records.read(&mut &first[..], &mut |fields| {
+    records.read(&mut &first[..], &mut |fields| -> Result<(), Fault> {
         names.extend(fields.iter().map(|field| String::from_utf8_lossy(field).into_owned()));
         Ok(())
     })?;
@@ -180,53 +182,4 @@ fn read_csv(
 fn number(field: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(field).ok()?.trim();
     text.parse().ok().filter(|number: &f64| number.is_finite())
-}
-
-/// Records of separated fields, none longer than [`MOST_RECORD`].
-struct Records {
-    reader: Reader,
-    output: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Records {
-    fn new(separator: u8) -> Self {
-        // With bars nothing is quoted, and a comment may begin with a quotation mark.
-        let quoting = separator == b',';
-        let reader = ReaderBuilder::new().delimiter(separator).quoting(quoting).build();
-        Self { reader, output: vec![0; MOST_RECORD], ends: vec![0; MOST_FIELDS] }
-    }
-
-    fn read(&mut self, source: &mut impl BufRead, visit: &mut VisitFields) -> Result<(), Fault> {
-        let (mut filled, mut fields) = (0, 0);
-        loop {
-            let input = source.fill_buf().map_err(Fault::Io)?;
-            let (result, taken, written, ended) = self.reader.read_record(
-                input,
-                &mut self.output[filled..],
-                &mut self.ends[fields..],
-            );
-            source.consume(taken);
-            filled += written;
-            fields += ended;
-            match result {
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::Record => {
-                    let starts = std::iter::once(0).chain(self.ends.iter().copied());
-                    let ends = self.ends[..fields].iter();
-                    let record: Vec<&[u8]> =
-                        starts.zip(ends).map(|(start, &end)| &self.output[start..end]).collect();
-                    visit(&record)?;
-                    (filled, fields) = (0, 0);
-                }
-                ReadRecordResult::End => return Ok(()),
-                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
-                    let what = format!(
-                        "a record is longer than {MOST_RECORD} bytes or {MOST_FIELDS} fields"
-                    );
-                    return Err(Fault::Malformed(what));
-                }
-            }
-        }
-    }
 }
