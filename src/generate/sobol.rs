@@ -123,6 +123,7 @@ mod tests {
 
     /// Written by `scipy.stats.qmc.Sobol(32, scramble=False, bits=32)`, times 2^32.
     #[test]
+    #[expect(clippy::cast_sign_loss, reason = "coordinates are not negative")]
     fn the_points_are_those_of_scipy() {
         let mut sequence = unshifted(32);
         let points: Vec<Vec<u32>> = (0..4096)
@@ -146,6 +147,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::cast_sign_loss, reason = "coordinates are not negative")]
     fn every_dimension_is_filled_evenly_whatever_the_seed() {
         for seed in [0, 1, u64::MAX] {
             let mut sequence = Sobol::new(Sobol::DIMENSIONS, seed);
