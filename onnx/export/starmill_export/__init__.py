@@ -1,6 +1,7 @@
 """Training, export and evaluation of the models shipped with Starmill.
 
-The package `rrnet` is RRNet and SPEMR. The modules of FCResNet in the order data meets them:
+The package `rrnet` is RRNet and SPEMR, `payne` the models from labels to spectra. The modules of
+FCResNet in the order data meets them:
 
 `fetch`         pinned archives, hash-checked and opened, never installed
 `pickles`       unpickling behind an allow-list

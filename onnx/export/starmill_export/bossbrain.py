@@ -76,14 +76,20 @@ class Bossbrain:
         length = len(WAVELENGTH_AIR[pixels])
         result = np.empty((len(labels), length), np.float32)
         which = np.searchsorted(TEFF_SPLITS, labels[:, 0])
-        for index, (layers, lowest, highest) in enumerate(self.networks):
+        for index, network in enumerate(self.networks):
             rows = which == index
             if not rows.any():
                 continue
-            value = ((labels[rows] - lowest) / (highest - lowest) - 0.5).astype(np.float32)
-            for weight, bias in layers[:-1]:
-                value = value @ weight + bias
-                value = np.where(value > 0, value, LEAK * value)
-            weight, bias = layers[-1]
-            result[rows] = value @ weight[:, pixels] + bias[pixels]
+            weight, bias = network[0][-1]
+            result[rows] = hidden(network, labels[rows]) @ weight[:, pixels] + bias[pixels]
         return result
+
+
+def hidden(network: tuple, labels: np.ndarray) -> np.ndarray:
+    """What enters the last layer of one of the networks, float32 [n, 300]."""
+    layers, lowest, highest = network
+    value = ((labels - lowest) / (highest - lowest) - 0.5).astype(np.float32)
+    for weight, bias in layers[:-1]:
+        value = value @ weight + bias
+        value = np.where(value > 0, value, LEAK * value)
+    return value

@@ -196,3 +196,17 @@ def responses(emulator: Emulator, labels: np.ndarray, step: float = 0.2) -> np.n
         raised[index + 1, 4 + index] += step
     flux = emulator(raised)
     return flux[1:] - flux[0]
+
+
+def left_out(emulator: Emulator) -> tuple[np.ndarray, np.ndarray]:
+    """Flux [stars, pixels] of the syntheses, and what it would be without each in its turn.
+
+    One inverse gives all of it (Rasmussen & Williams 2006, equation 5.12); the constants of the
+    covariance are those of all stars.
+    """
+    points = coordinates(emulator.labels)
+    covariance = _covariance(np, emulator.constants, points, points)
+    covariance[np.diag_indices(len(covariance))] += np.exp(emulator.constants[-1])
+    depth = covariance @ emulator.weights + emulator.mean
+    missed = emulator.weights / np.diag(np.linalg.inv(covariance))[:, None]
+    return np.exp(-depth).astype(np.float32), np.exp(missed - depth).astype(np.float32)
