@@ -26,6 +26,9 @@ BOX = Box(
 )
 
 RESOLVING_POWER = observe.RESOLUTION
+TRUSTED = 4500.0
+"""K: below it the emulator's errors are several times larger, and would hide those of the rest."""
+
 MARGIN = 5.0
 """Angstrom beyond RRNet's windows, for what velocity errors and smoothing need."""
 

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from starmill_export.payne import folder, giants, net, prior
+from starmill_export.payne import compare, folder, giants, net, prior
 from starmill_export.payne.pipeline import Made
 from starmill_export.payne.prior import Source
 
@@ -44,7 +44,9 @@ def text(source: Source, model: net.Shared, findings: dict) -> str:
     lines = [
         f"# {kind.title}",
         "",
-        f"{folder.PAPER}. One hidden layer of sigmoid nodes, {model.parameters:,} parameters;",
+        f"{folder.PAPER}.",
+        "",
+        f"One hidden layer of sigmoid nodes, {model.parameters:,} parameters: from",
         f"{len(source.names)} labels to {len(source.wave)} pixels, vacuum, at rest. The graph",
         "gives the flux and its Jacobian.",
         "",
@@ -66,7 +68,9 @@ def text(source: Source, model: net.Shared, findings: dict) -> str:
         lines += [
             "",
             "Both errors, in quadrature, are the `model_error` of the manifest and, by pixel, of",
-            "`model_error.f32`.",
+            f"`model_error.f32`: of stars above {findings['trusted']:.0f} K. In cooler "
+            "ones the error",
+            "is several times larger, and a poor chi-square says little there.",
         ]
     if "layers" in findings:
         lines += ["", "## One hidden layer for all pixels, or one for each", "", *_layers(findings)]
@@ -124,6 +128,7 @@ def _layers(findings: dict) -> list[str]:
         "The paper gives every pixel a hidden layer of its own, 100 nodes wide. Held-out error at",
         "the same pixels, of nets trained on the same noise-free spectra; the net for each pixel",
         f"saw {findings['per_pixel_plan']}, the others {findings['shared_plan']}.",
+        "It is not trained to the end, and its error is no verdict on the published net.",
         "",
         "| hidden layer | parameters, all pixels | rms |",
         "| --- | --- | --- |",
@@ -141,20 +146,22 @@ def _gradients(source: Source, findings: dict) -> list[str]:
         "for steps of 200 K, 0.5 and 0.2 dex: the paper's figure 3.",
     ]
     if "figure_3" in findings:
+        shared, own = compare.EVERY["shared"], compare.EVERY["per pixel"]
         noisy = findings["figure_3"]
         columns |= {
             title: row["correlation"]
-            for title, row in findings["layers"].items()
+            for title, row in findings.get("layers", {}).items()
             if "no prior" in title
         }
         columns |= {f"noisy: {title}": row["correlation"] for title, row in noisy.items()}
         lines += [
             "",
             "The columns `noisy` are the paper's task: 500 K giants with the correlations of the",
-            "Galaxy, S/N 200 a pixel, the prior at one reference point. Error on such stars, free",
-            "of noise and not trained on: "
-            + ", ".join(f"{row['rms']:.4f} ({title})" for title, row in noisy.items())
-            + ".",
+            "Galaxy, S/N 200 a pixel, the prior at one reference point, nets of 100 nodes, briefly",
+            f"trained. To save time they look at every {shared}th pixel (shared) and at every",
+            f"{own}th (per pixel). Error on such stars, free of noise and not trained on:",
+            "",
+            *(f"- {title}: {row['rms']:.4f}" for title, row in noisy.items()),
             "",
             "The text of the paper at hand lacks its equation 2; the prior follows its words:",
             f"D_scale = {prior.D_SCALE:g} times the squared departure over S/N 200 noise times the",

@@ -154,9 +154,12 @@ def _export(
     }
     data = "bossbrain 1.0.12 spectra"
     if source.name == "payne-mrs":
+        from starmill_export.payne.arms import TRUSTED
+
         teff, missed, flux = source.left_out()
-        findings["left_out"] = card.by_temperature(teff, missed, flux)
-        errors = np.hypot(errors, np.sqrt((missed**2).mean(axis=0)))
+        findings |= {"left_out": card.by_temperature(teff, missed, flux), "trusted": TRUSTED}
+        of_emulator = np.sqrt((missed[teff >= TRUSTED] ** 2).mean(axis=0))
+        errors = np.hypot(pipeline.error_by_pixel(stored, made, TRUSTED), of_emulator)
         data = "spectra of RRNet's emulator of SYNSPEC54 syntheses"
     plan = size.per_pixel if isinstance(stored, net.PerPixel) else size.plan
     provenance = {

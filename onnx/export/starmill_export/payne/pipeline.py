@@ -165,9 +165,10 @@ def train_published(
     )
 
 
-def error_by_pixel(model: net.Shared, made: Made) -> np.ndarray:
-    """Rms error of flux on held-out spectra."""
-    return np.sqrt(((model(made.held_out_labels) - made.held_out) ** 2).mean(axis=0))
+def error_by_pixel(model: net.Shared, made: Made, coolest: float = 0.0) -> np.ndarray:
+    """Rms error of flux on held-out spectra, of stars at least as hot as `coolest` (K)."""
+    rows = made.held_out_labels[:, 0] >= coolest
+    return np.sqrt(((model(made.held_out_labels[rows]) - made.held_out[rows]) ** 2).mean(axis=0))
 
 
 def without_prior(plan: Plan) -> Plan:
