@@ -12,21 +12,16 @@ pixels share the covariance, so that one matrix product gives a spectrum.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
+from starmill_export.process import STEPS, PixelProcess, squared_distance
 from starmill_export.rrnet import labels as names
 from starmill_export.rrnet.syntheses import Syntheses
 
-DARKEST = 0.02
-"""Flux below which the logarithm would blow up what no spectrograph resolves."""
-
 COORDINATES = 6
-SOLVED_COMPONENTS = 25
-STEPS, RATE = 150, 0.06
-BATCH = 256
 
 
 def coordinates(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -50,113 +45,58 @@ def coordinates(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return atmosphere, labels[:, 4:] / 0.3
 
 
-@dataclass
-class Emulator:
-    """Logarithms of the covariance's constants, the grid's labels, and one weight per star."""
+class Emulator(PixelProcess):
+    """Flux at air wavelengths of labels [n, SYNTHESIS]."""
 
-    constants: np.ndarray
-    labels: np.ndarray
-    weights: np.ndarray
-    mean: np.ndarray
-    air: np.ndarray
+    START = np.concatenate(
+        [
+            np.full(COORDINATES, -0.7),
+            [-0.5],
+            np.full(len(names.ELEMENTS), -3.0),
+            np.full(len(names.ELEMENTS), -2.0),
+            [-1.0, -8.0],
+        ]
+    )
 
-    def __call__(self, labels: np.ndarray) -> np.ndarray:
-        """Normalised flux [n, pixels], float32, of labels [n, SYNTHESIS]."""
-        flux = np.empty((len(labels), len(self.air)), np.float32)
-        for start in range(0, len(labels), BATCH):
-            rows = slice(start, start + BATCH)
-            covariance = _covariance(
-                np, self.constants, coordinates(labels[rows]), coordinates(self.labels)
-            )
-            flux[rows] = np.exp(-(covariance.astype(np.float32) @ self.weights + self.mean))
-        return flux
+    @staticmethod
+    def coordinates(labels: np.ndarray) -> tuple[np.ndarray, ...]:
+        """See the function of this name."""
+        return coordinates(labels)
 
-    def save(self, path: Path) -> None:
-        """Write all arrays as one archive."""
-        np.savez(path, **vars(self))
+    @staticmethod
+    def covariance(
+        library: ModuleType, constants: np.ndarray, first: tuple, second: tuple
+    ) -> np.ndarray:
+        """The covariance of the head of this file."""
+        return _covariance(library, constants, first, second)
 
 
 def load(path: Path) -> Emulator:
-    """Read what `save` wrote."""
-    with np.load(path, allow_pickle=False) as archive:
-        return Emulator(**{name: archive[name] for name in archive.files})
+    """Read what `Emulator.save` wrote."""
+    return Emulator.load(path)
 
 
 def fit(grid: Syntheses, report: Callable[[str], None], steps: int = STEPS) -> Emulator:
-    """Maximise the likelihood of the grid's leading components, then solve for all pixels."""
-    depth = -np.log(np.maximum(grid.flux.astype(float), DARKEST))
-    mean = depth.mean(axis=0)
-    vectors = np.linalg.svd(depth - mean, full_matrices=False)[0]
-    constants = _most_likely(
-        coordinates(grid.labels), vectors[:, :SOLVED_COMPONENTS], steps, report
-    )
-    points = coordinates(grid.labels)
-    covariance = _covariance(np, constants, points, points)
-    covariance[np.diag_indices(len(covariance))] += np.exp(constants[-1])
-    weights = np.linalg.solve(covariance, depth - mean)
-    return Emulator(
-        constants, grid.labels, weights.astype(np.float32), mean.astype(np.float32), grid.air
-    )
+    """An emulator of all stars of a grid."""
+    return Emulator.fit(grid.labels, grid.flux, grid.air, report, steps)
 
 
-def _covariance(library: object, constants: np.ndarray, first: tuple, second: tuple) -> np.ndarray:
+def _covariance(
+    library: ModuleType, constants: np.ndarray, first: tuple, second: tuple
+) -> np.ndarray:
     """The covariance of two sets of coordinates; `library` is numpy or jax.numpy."""
     lengths, common, pairs = constants[:COORDINATES], constants[COORDINATES], constants[-2]
     elements = len(names.ELEMENTS)
     linear = library.exp(constants[COORDINATES + 1 : COORDINATES + 1 + elements])
     square = linear * library.exp(constants[COORDINATES + 1 + elements : -2])
     (left, left_abundance), (right, right_abundance) = first, second
-    scaled, other = left * library.exp(lengths), right * library.exp(lengths)
-    # |a - b|^2 by products, which needs no array of all differences.
-    distance = (scaled**2).sum(1)[:, None] + (other**2).sum(1) - 2 * scaled @ other.T
+    distance = squared_distance(left * library.exp(lengths), right * library.exp(lengths))
     shared = (left_abundance * linear) @ right_abundance.T
     bent = (left_abundance**2 * square) @ (right_abundance**2).T
     abundance = shared + bent + library.exp(pairs) * shared**2
     return library.exp(-0.5 * distance) + abundance * library.exp(
         -0.5 * distance * library.exp(2 * common)
     )
-
-
-def _most_likely(
-    points: tuple, components: np.ndarray, steps: int, report: Callable[[str], None]
-) -> np.ndarray:
-    import jax
-    import jax.numpy as jnp
-
-    elements = len(names.ELEMENTS)
-    start = np.concatenate(
-        [np.full(COORDINATES, -0.7), [-0.5], np.full(elements, -3.0), np.full(elements, -2.0)]
-    )
-    start = np.concatenate([start, [-1.0, -8.0]])
-
-    with jax.enable_x64(True):
-        inputs = tuple(jnp.asarray(values) for values in points)
-        targets = jnp.asarray(components)
-
-        def cost(constants: jax.Array) -> jax.Array:
-            """Minus log likelihood, each component with the amplitude that suits it best."""
-            size = len(targets)
-            covariance = _covariance(jnp, constants, inputs, inputs)
-            covariance += jnp.exp(constants[-1]) * jnp.eye(size)
-            root = jnp.linalg.cholesky(covariance)
-            white = jax.scipy.linalg.solve_triangular(root, targets, lower=True)
-            amplitudes = jnp.log((white**2).sum(0) + 1e-9).sum()
-            determinant = targets.shape[1] * jnp.log(jnp.diag(root)).sum()
-            # A weak pull to one keeps the constants of elements without lines finite.
-            return determinant + 0.5 * size * amplitudes + 0.02 * (constants**2).sum()
-
-        slope = jax.jit(jax.value_and_grad(cost))
-        constants = jnp.asarray(start)
-        first = second = jnp.zeros_like(constants)
-        for step in range(1, steps + 1):
-            value, gradient = slope(constants)
-            first = 0.9 * first + 0.1 * gradient
-            second = 0.98 * second + 0.02 * gradient**2
-            scale = jnp.sqrt(second / (1 - 0.98**step)) + 1e-8
-            constants = constants - RATE * first / (1 - 0.9**step) / scale
-            if step % 50 == 0:
-                report(f"emulator: step {step}, minus log likelihood {float(value):.0f}")
-        return np.asarray(constants)
 
 
 def held_out_error(
