@@ -9,6 +9,9 @@ from numpy._core import multiarray
 from starmill_export import pickles
 
 COOL_FILE = "atmosnet_c3k_300neurons_cool.pkl"
+HOT_FILE = "atmosnet_c3k_300neurons_hot.pkl"
+HOT = 8000.0
+"""K: from here on the networks of the second file."""
 
 
 def _import_module(name: str, *_rest: object) -> str:
@@ -28,10 +31,12 @@ ALLOWED = pickles.NUMPY_GLOBALS | {
 
 
 class Atmospheres:
-    """Plane-parallel LTE atmospheres of stars cooler than 8000 K."""
+    """Plane-parallel LTE atmospheres."""
 
     def __init__(self, folder: Path) -> None:
-        self._networks = pickles.load(folder / COOL_FILE, ALLOWED)[:4]
+        self._cool, self._hot = (
+            pickles.load(folder / name, ALLOWED)[:4] for name in (COOL_FILE, HOT_FILE)
+        )
 
     def layers(self, teff: float, logg: float, metallicity: float) -> np.ndarray:
         """Column mass, temperature, gas pressure and electron density (cgs), [4, layers].
@@ -40,7 +45,8 @@ class Atmospheres:
         """
         point = np.array([teff, logg, metallicity, 0.0])
         # The package's own interface returns exp() of these outputs; they are decimal logarithms.
-        quantities = 10 ** np.array([_evaluate(network, point) for network in self._networks])
+        networks = self._cool if teff < HOT else self._hot
+        quantities = 10 ** np.array([_evaluate(network, point) for network in networks])
         if not (np.diff(quantities[0]) > 0).all():
             raise ValueError(f"column mass not monotonic at {teff} K, {logg}, {metallicity}")
         return quantities

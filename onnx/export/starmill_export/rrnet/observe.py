@@ -109,15 +109,23 @@ def observe(
 
 
 def _broaden(flux: np.ndarray, air: np.ndarray, given: Conditions) -> np.ndarray:
-    """Rotation and the resolution of the plate, in Fourier space, row by row."""
-    margin = 64
-    padded = np.pad(flux, ((0, 0), (margin, margin)), mode="edge")
+    """Rotation and the resolution of the plate, as if the arm were at its middle wavelength."""
     step, centre = air[1] - air[0], air.mean()
-    frequency = np.fft.rfftfreq(padded.shape[1])
     width = centre * np.sqrt(given.resolution**-2.0 - EMULATED_RESOLUTION**-2.0)
     sigma = width * syntheses.SIGMA_OF_FWHM / step
+    return broaden(flux, sigma, given.rotation / LIGHT_SPEED * centre / step, margin=64)
+
+
+def broaden(flux: np.ndarray, sigma: np.ndarray, rotation: np.ndarray, margin: int) -> np.ndarray:
+    """Convolve row by row with a Gaussian and with a rotation profile, in Fourier space.
+
+    `sigma` of the Gaussian and the half width of the rotation are in pixels; the spectra are held
+    constant for `margin` pixels beyond their ends.
+    """
+    padded = np.pad(flux, ((0, 0), (margin, margin)), mode="edge")
+    frequency = np.fft.rfftfreq(padded.shape[1])
     transfer = np.exp(-2 * (np.pi * sigma[:, None] * frequency) ** 2)
-    transfer *= _rotation_transfer(given.rotation / LIGHT_SPEED * centre / step, frequency)
+    transfer *= _rotation_transfer(rotation, frequency)
     smooth = np.fft.irfft(np.fft.rfft(padded, axis=1) * transfer, n=padded.shape[1], axis=1)
     return smooth[:, margin:-margin]
 
@@ -125,10 +133,12 @@ def _broaden(flux: np.ndarray, air: np.ndarray, given: Conditions) -> np.ndarray
 def _rotation_transfer(width: np.ndarray, frequency: np.ndarray) -> np.ndarray:
     """Fourier transform of Gray's rotation profile, limb darkening 0.6; half width in pixels."""
     darkening = 0.6
-    x = np.linspace(-1, 1, 41)
+    # Points and angles enough for the fastest rotator: too few would make a comb of the profile.
+    x = np.linspace(-1, 1, max(41, int(1.5 * width.max())))
     profile = 2 * (1 - darkening) * np.sqrt(1 - x**2) + 0.5 * np.pi * darkening * (1 - x**2)
     profile /= profile.sum()
-    turns = np.linspace(0, 2 * np.pi * width.max() * frequency[-1] + 1e-9, 2000)
+    last = 2 * np.pi * width.max() * frequency[-1] + 1e-9
+    turns = np.linspace(0, last, max(2000, int(25 * last)))
     table = np.cos(turns[:, None] * x) @ profile
     return np.interp(2 * np.pi * width[:, None] * frequency, turns, table)
 

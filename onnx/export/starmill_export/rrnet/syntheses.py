@@ -28,15 +28,21 @@ class Syntheses:
 
 
 def load(paths: list[Path]) -> Syntheses:
+    """The grid of RRNet, without its carbon stars; raises ValueError as `read` does."""
+    stacked = read(paths, names.SYNTHESIS)
+    return stacked.rows(~names.is_carbon_star(stacked.labels))
+
+
+def read(paths: list[Path], label_names: list[str]) -> Syntheses:
     """Read and stack archives of the arrays labels, label_names, flux and wavelength_air.
 
-    Carbon stars are left out. Raises ValueError where an archive has other labels or pixels.
+    Raises ValueError where an archive has other labels or pixels.
     """
     parts = []
     for path in paths:
         with np.load(path, allow_pickle=False) as archive:
-            if archive["label_names"].tolist() != names.SYNTHESIS:
-                raise ValueError(f"{path}: other labels than {names.SYNTHESIS}: compute it anew")
+            if archive["label_names"].tolist() != label_names:
+                raise ValueError(f"{path}: other labels than {label_names}: compute it anew")
             parts.append(
                 Syntheses(
                     archive["labels"].astype(float),
@@ -46,12 +52,11 @@ def load(paths: list[Path]) -> Syntheses:
             )
     if any(not np.array_equal(part.air, parts[0].air) for part in parts):
         raise ValueError("the archives have different pixels: compute them with one command")
-    stacked = Syntheses(
+    return Syntheses(
         np.concatenate([part.labels for part in parts]),
         np.concatenate([part.flux for part in parts]),
         parts[0].air,
     )
-    return stacked.rows(~names.is_carbon_star(stacked.labels))
 
 
 def windows(air: np.ndarray) -> list[slice]:
