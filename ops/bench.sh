@@ -51,7 +51,7 @@ if [ "$what" = epochs ]; then
   grep -q '^|' out/bench/epochs.md || die "no spectra or no model; ops/fetch-spectra.sh gets ten"
   "$python" ops/bench/report.py out/bench/epochs.md --epochs \
     --out "${report:-out/bench/epochs-report.md}"
-    exit
+  exit
 fi
 
 if [ "$what" = generate ]; then
