@@ -73,7 +73,9 @@ def _trained(summary: dict) -> list[str]:
             "multiplied into the outer layers. Auto-encoder with Adam, label net with Adamax to",
             "the latent space, as in the paper, but for a rate that falls along half a cosine over",
             "a fixed number of epochs, and no dropout in the narrow net. **Beyond the paper**,",
-            "label net and decoder are then trained on, together, from labels to flux.",
+            "label net and decoder are then trained on, together, from labels to flux. Epochs: "
+            + ", ".join(f"{name} {count}" for name, count in summary["epochs"].items())
+            + ".",
         ),
     ]
 
@@ -134,20 +136,19 @@ def _closure(summary: dict) -> list[str]:
 
 
 def _limits() -> list[str]:
-    return [
-        "",
-        "## Not for",
-        "",
-        f"- Stars above {labels.HOT:.0f} K with log g below {labels.LEAST_LOGG_HOT}, and [M/H]",
-        f"  above {labels.RICH} with log g below {labels.LEAST_LOGG_RICH}: there are no model",
-        "  atmospheres. The box of the manifest cannot say so, and the nets extrapolate.",
-        "- Stars above 10,000 K where He I matters: its line data have not been checked.",
-        "- Stars below 4500 K to better than the tables above: molecular bands change too fast for",
-        "  so few syntheses.",
-        "- Abundances of single elements, and departures from LTE, as in the cores of the",
-        "  Ca II triplet.",
-        "",
+    points = [
+        f"Stars above {labels.HOT:.0f} K with log g below {labels.LEAST_LOGG_HOT}, and [M/H] above "
+        f"{labels.RICH} with log g below {labels.LEAST_LOGG_RICH}: there are no model atmospheres. "
+        "The box of the manifest cannot say so, and the nets extrapolate.",
+        "Stars above 10,000 K where He I matters: its line data have not been checked, and a grid "
+        "that the command computes itself has no He I lines.",
+        "Stars below 4500 K to better than the tables above: molecular bands change too fast for "
+        "so few syntheses.",
+        "Abundances of single elements, and departures from LTE, as in the cores of the Ca II "
+        "triplet.",
     ]
+    wrapped = [textwrap.wrap(f"- {point}", 100, subsequent_indent="  ") for point in points]
+    return ["", "## Not for", "", *(line for lines in wrapped for line in lines), ""]
 
 
 def _paragraph(*sentences: str) -> list[str]:

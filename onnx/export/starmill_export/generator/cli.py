@@ -113,7 +113,15 @@ def _export(
         )
     )
     known, unseen = pipeline.split(grid)
+    plan = train.PLANS[options.size]
+    epochs = {
+        "auto-encoder": plan.autoencoder.epochs,
+        "label net": plan.label_net.epochs,
+        "together": plan.together.epochs,
+        "inversion": plan.inversion.epochs,
+    }
     summary |= {
+        "epochs": epochs,
         "size": options.size,
         "bytes": {"forward": len(forward), "inversion": len(inversion)},
         "syntheses": {"known": len(known.labels), "held_out": len(unseen.labels)},
@@ -128,14 +136,12 @@ def _export(
         "wavelength": model_folder.wavelength(),
         "model_error": error.astype("<f4").tobytes(),
     }
-    plan = train.PLANS[options.size]
     provenance = {
         "command": "./onnx/export/train-generator.sh",
         "seed": str(train.SEED),
         "training_data": f"{len(training.labels)} spectra of a Gaussian process on "
         f"{len(known.labels)} SYNSPEC54 spectra of atmosnet atmospheres, rotated and smoothed",
-        "trainer": f"JAX, epochs: auto-encoder {plan.autoencoder.epochs}, label net "
-        f"{plan.label_net.epochs}, both {plan.together.epochs}, inversion {plan.inversion.epochs}",
+        "trainer": "JAX, epochs: " + ", ".join(f"{name} {epochs[name]}" for name in epochs),
     }
     text = model_folder.manifest_text(VERSION, files, summary["model_error"], provenance)
     manifest.write_folder(folder, files, text, model_folder.FILE_NAMES)

@@ -101,7 +101,12 @@ def inversion_graph(model: Inversion, data: Examples, name: str, version: str) -
     components = data.basis[: len(model.scales)]
     weight = (components / model.scales[:, None]).T
     bias = -(data.mean @ components.T) / model.scales
-    source = builder.dense(SPECTRUM, "components", weight, bias)
+    # In float32: a spectrum is near one everywhere, and its last components are thousandths.
+    constants = [
+        builder.constant("components.weight", weight.astype(np.float32)),
+        builder.constant("components.bias", bias.astype(np.float32)),
+    ]
+    source = builder.add("Gemm", [SPECTRUM, *constants], "components")
     columns = []
     for number, label in enumerate(NAMES):
         value = source
