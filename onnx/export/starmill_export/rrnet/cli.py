@@ -38,7 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="starmill_export.rrnet", description=__doc__)
-    parser.add_argument("step", choices=[*STEPS, "grid", "gradients", "speed", "compare", "import"])
+    parser.add_argument(
+        "step", choices=[*STEPS, "grid", "gradients", "speed", "compare", "import", "templates"]
+    )
     parser.add_argument(
         "weights", type=Path, nargs="*", help="import: folders of SP0, CA0, ..., one a region"
     )
@@ -110,12 +112,15 @@ def _run(options: argparse.Namespace, report: Callable[[str], None]) -> None:
     if options.step == "speed":
         _measure(chosen, options.work, report)
         return
+    members = options.work / f"{options.family}-{options.variant}-{options.kind}-{options.size}"
+    if options.step == "templates":
+        _add_templates(chosen, options.work, options.out or members / "model", report)
+        return
     data = options.work / f"{options.family}-{options.variant}-{chosen.spectra}"
     made, scaling = pipeline.make_examples(chosen, make_emulator, data, report)
     report(f"{len(made.labels)} spectra in {data}")
     if options.step == "data":
         return
-    members = options.work / f"{options.family}-{options.variant}-{options.kind}-{options.size}"
     if options.step == "export":
         model = pipeline.stored_ensemble(chosen, scaling, members)
     else:
@@ -228,6 +233,23 @@ def _measure(chosen: pipeline.Plan, folder: Path, report: Callable[[str], None])
         report(f"{name}: {values}")
 
 
+def _add_templates(
+    chosen: pipeline.Plan, work: Path, folder: Path, report: Callable[[str], None]
+) -> None:
+    """Put templates into a model folder that is there, and nothing else."""
+    from starmill_export import manifest
+    from starmill_export.rrnet import emulator, templates
+    from starmill_export.rrnet import folder as model_folder
+
+    content = templates.file(
+        emulator.load(work / "emulator.npz"), chosen.family, chosen.names, report
+    )
+    text = (folder / "manifest.toml").read_text()
+    text = model_folder.with_file(text, "templates", content)
+    manifest.write_folder(folder, {"templates": content}, text, model_folder.FILE_NAMES)
+    report(f"wrote {folder}")
+
+
 def _export(
     model: "pipeline.Ensemble",
     chosen: pipeline.Plan,
@@ -238,7 +260,15 @@ def _export(
 ) -> None:
     """Write the model folder, and the other graphs beside it in `graphs`."""
     from starmill_export import manifest
-    from starmill_export.rrnet import evaluate, fast_graph, plain_graph, recipe_golden, speed
+    from starmill_export.rrnet import (
+        emulator,
+        evaluate,
+        fast_graph,
+        plain_graph,
+        recipe_golden,
+        speed,
+        templates,
+    )
     from starmill_export.rrnet import folder as model_folder
 
     model = pipeline.with_novelty(model, made).rounded()
@@ -279,6 +309,9 @@ def _export(
             model_folder.recipe(chosen.variant), vectors.tobytes()
         ),
         "card": model_folder.card(chosen.family, summary, errors).encode(),
+        "templates": templates.file(
+            emulator.load(options.work / "emulator.npz"), chosen.family, chosen.names, report
+        ),
     }
     provenance = {
         "command": "./onnx/export/train-rrnet.sh",

@@ -82,13 +82,18 @@ def _draw(count: int, family: str, rng: np.random.Generator) -> np.ndarray:
     logg = np.where(dwarf, 4.45 - bend + 0.65 * spread, giant)
     metallicity = -1.95 + 2.4 * rng.random(count) ** 0.6
     vmicro = np.clip(2.0 - 0.25 * logg + rng.uniform(-0.28, 0.28, count), 0.6, 2.6)
-    trend = np.select([metallicity < -0.8, metallicity < -0.2], [0.3, 0.15], 0.0)
+    abundance = rng.uniform(-SCATTER, SCATTER, (count, len(labels.ELEMENTS)))
+    abundance += trends(metallicity)
+    return np.column_stack([teff, logg, metallicity, vmicro, abundance])
+
+
+def trends(metallicity: np.ndarray) -> np.ndarray:
+    """[X/M] [n, ELEMENTS] that stars of the Galaxy have on average: alpha elements follow iron."""
+    alpha = np.select([metallicity < -0.8, metallicity < -0.2], [0.3, 0.15], 0.0)
     enhanced = np.array(
         [symbol in ("O", "Mg", "Si", "S", "Ca", "Ti") for symbol in labels.ELEMENTS]
     )
-    abundance = rng.uniform(-SCATTER, SCATTER, (count, len(labels.ELEMENTS)))
-    abundance += trend[:, None] * enhanced
-    return np.column_stack([teff, logg, metallicity, vmicro, abundance])
+    return alpha[:, None] * enhanced
 
 
 def generate(

@@ -31,6 +31,7 @@ FILE_NAMES = {
     "golden": "golden.json",
     "recipe_golden": "recipe_golden.json",
     "card": "CARD.md",
+    "templates": "templates.fits.gz",
 }
 
 PAPERS = {
@@ -177,9 +178,7 @@ def manifest_text(
     }
     lines = ["# Written by onnx/export/train-rrnet.sh; do not edit.", *manifest.pairs(top)]
     lines += ["", "[files]"]
-    for role, content in files.items():
-        digest = hashlib.sha256(content).hexdigest()
-        lines.append(f'{role} = {{ path = "{FILE_NAMES[role]}", sha256 = "{digest}" }}')
+    lines += [_entry(role, content) for role, content in files.items()]
     lines += manifest.table("[input]", {"name": "spectrum", "pixels": model.shape.pixels})
     outputs: dict[str, str | float] = {LABELS: LABELS, SIGMA: SIGMA}
     if model.novelty is not None:
@@ -200,6 +199,18 @@ def manifest_text(
     lines += manifest.table("[golden]", {"tolerance": TOLERANCE, "scale": spread})
     lines += manifest.table("[provenance]", provenance)
     return "\n".join(lines) + "\n"
+
+
+def _entry(role: str, content: bytes) -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    return f'{role} = {{ path = "{FILE_NAMES[role]}", sha256 = "{digest}" }}'
+
+
+def with_file(text: str, role: str, content: bytes) -> str:
+    """A manifest with this content as its file of this role, and all else as it is."""
+    kept = [line for line in text.splitlines() if not line.startswith(f"{role} = {{")]
+    kept.insert(kept.index("[files]") + 1, _entry(role, content))
+    return "\n".join(kept) + "\n"
 
 
 def card(family: str, summary: dict, emulator_errors: list[dict]) -> str:

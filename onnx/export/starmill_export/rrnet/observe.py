@@ -87,7 +87,7 @@ def observe(
     for arm, (source, wave) in enumerate(
         zip(syntheses.windows(air), batch_prepare.GRIDS, strict=True)
     ):
-        broadened = _broaden(flux[:, source], air[source], given)
+        broadened = resolve(flux[:, source], air[source], given)
         rest = vacuum(air[source])
         log = np.log10(wave[0]) - 2e-4, np.log10(wave[-1]) + 2e-4
         native_log = np.arange(log[0], log[1], LOG_STEP)
@@ -108,7 +108,7 @@ def observe(
     return result
 
 
-def _broaden(flux: np.ndarray, air: np.ndarray, given: Conditions) -> np.ndarray:
+def resolve(flux: np.ndarray, air: np.ndarray, given: Conditions) -> np.ndarray:
     """Rotation and the resolution of the plate, as if the arm were at its middle wavelength."""
     step, centre = air[1] - air[0], air.mean()
     width = centre * np.sqrt(given.resolution**-2.0 - EMULATED_RESOLUTION**-2.0)
