@@ -58,6 +58,12 @@ pub enum Command {
     },
     /// Say what is in a file, which reader takes it and why.
     Inspect(InspectArgs),
+    /// Run a model over one spectrum and show what each step does to it.
+    ///
+    /// The reader, the recipe, the network and the rules are those of a run, so that a row is
+    /// repeated to the last bit. Exit codes: 0 it gives a row, 1 it gives a reject, or a catalogue
+    /// says otherwise, 2 it could not be run.
+    Explain(ExplainArgs),
     /// Show or verify a catalogue, or explain its columns.
     Catalogue {
         /// What to do with it.
@@ -212,6 +218,35 @@ pub struct InspectArgs {
     /// Draw the spectrum as a PNG.
     #[arg(long, value_name = "PNG", value_hint = ValueHint::FilePath)]
     pub plot: Option<PathBuf>,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The file.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// The model [default: that of the catalogue, else the only one for the file's survey].
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Compare with what this sealed catalogue says of the spectrum.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub catalogue: Option<PathBuf>,
+    /// Which spectrum of those that are taken of the file, from 0: `file_index` of a catalogue.
+    #[arg(long, default_value_t = 0)]
+    pub index: usize,
+    /// Instead, the single exposure of this local modified Julian minute.
+    #[arg(long, value_name = "LMJM", conflicts_with = "index")]
+    pub exposure: Option<i64>,
+    /// Print one JSON object instead.
+    #[arg(long)]
+    pub json: bool,
+    /// Write explain.png, explain.html and explain.json into this folder.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Where the model runs.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// Arguments of `catalogue`.

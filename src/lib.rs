@@ -30,6 +30,7 @@ pub mod command;
 pub mod config;
 mod diary;
 pub mod estimate;
+pub mod explain;
 pub mod failpoint;
 pub mod fits;
 pub mod generate;

@@ -55,7 +55,7 @@ impl Quality {
     pub const NONE: Self = Self(0);
 
     /// The mask as stored.
-    pub fn value(self) -> i32 {
+    pub const fn value(self) -> i32 {
         self.0
     }
 

@@ -84,13 +84,16 @@ pub struct Files {
     /// scales with them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<FileEntry>,
+    /// Reference spectra, prepared as the model's input is before it is scaled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templates: Option<FileEntry>,
 }
 
 impl Files {
     /// Every file of the folder that the manifest names.
     pub fn iter(&self) -> impl Iterator<Item = &FileEntry> {
         let required = [&self.onnx, &self.golden, &self.card].into_iter();
-        required.chain(&self.recipe_golden).chain(&self.scale)
+        required.chain(&self.recipe_golden).chain(&self.scale).chain(&self.templates)
     }
 }
 

@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
 use super::columns::{
-    CODE, Cell, Column, DETAIL, FILE, FILE_BLAKE3, FLAG_BAD, FLAGS, Kind, REASON, REDUCTION,
-    REMEDY, SPECTRUM_ID, Value,
+    CODE, Cell, Column, DETAIL, FILE, FILE_BLAKE3, FILE_INDEX, FLAG_BAD, FLAGS, Kind, REASON,
+    REDUCTION, REMEDY, SPECTRUM_ID, Value,
 };
 use crate::outcome::{Estimate, Outcome};
 use crate::reject::Reject;
@@ -340,7 +340,7 @@ pub(super) fn provenance_columns(model_id: &str) -> Vec<Column> {
         ),
         column(
             Both,
-            ("file_index", Int32),
+            (FILE_INDEX, Int32),
             ("", "meta.number"),
             "Which spectrum of the file, from 0",
             get(|o| count(o.origin.index)),

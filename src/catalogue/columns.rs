@@ -164,6 +164,7 @@ pub(super) const FLAGS: &str = "flags";
 pub(super) const FLAG_BAD: &str = "flag_bad";
 pub(super) const REDUCTION: &str = "reduction";
 pub(super) const FILE: &str = "file";
+pub(super) const FILE_INDEX: &str = "file_index";
 pub(super) const FILE_BLAKE3: &str = "file_blake3";
 
 impl Schema {

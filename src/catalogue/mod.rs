@@ -9,6 +9,7 @@ mod column_list;
 mod columns;
 mod commit_times;
 mod compact;
+mod comparison;
 mod durable;
 #[expect(unsafe_code, reason = "CFITSIO is C; each call says why it is sound")]
 mod fits_table;
@@ -42,6 +43,7 @@ pub(crate) use batch::published_properties;
 pub use column_list::{path_of_text, path_text};
 pub use columns::{Cell, Column, Kind, LabelColumn, ModelColumns, Schema, VectorColumn};
 pub use commit_times::CommitTimes;
+pub use comparison::{Comparison, Difference, compare};
 pub(crate) use durable::{Space, beside, create_folders, publish_file, replace, space};
 pub(crate) use fits_table::{Axis1, ColumnHead, FitsTable, TextWidths};
 pub use glossary::glossary;

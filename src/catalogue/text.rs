@@ -81,7 +81,7 @@ pub fn show(folder: &Path, rows: usize) -> Result<Shown, CatalogueError> {
     Ok(Shown { lines: align(&table), total })
 }
 
-fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
+pub(super) fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
     let array = batch.column(column);
     if array.is_null(row) {
         return "-".into();

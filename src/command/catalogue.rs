@@ -61,15 +61,21 @@ fn verify_catalogue(
     Ok(if well { Exit::Success } else { Exit::Rejects })
 }
 
+/// The configuration with the columns that a catalogue was made with.
+pub(super) fn with_columns_of(config: &Config, manifest: &Manifest) -> Config {
+    let mut config = config.clone();
+    let columns = manifest.made_with.get("columns").map_or("", String::as_str).split(',');
+    let columns = columns.filter(|name| !name.is_empty());
+    config.models.columns = columns.map(str::to_owned).collect();
+    config
+}
+
 /// Columns and headers as the model of the manifest gives them; `None` without a manifest, which is
 /// a finding of its own.
 fn remake(config: &Config, folder: &Path) -> anyhow::Result<Option<(Schema, Provenance)>> {
     let Ok(Some(manifest)) = Manifest::read(folder) else { return Ok(None) };
     let made_with = |key: &str| manifest.made_with.get(key).map_or("", String::as_str);
-    let mut config = config.clone();
-    let columns = made_with("columns").split(',').filter(|name| !name.is_empty());
-    config.models.columns = columns.map(str::to_owned).collect();
-    let ready = Ready::open(&config, made_with("model"))?;
+    let ready = Ready::open(&with_columns_of(config, &manifest), made_with("model"))?;
     let provenance =
         ready.provenance_with(made_with("ortver"), made_with("ortsha"), made_with("provider"));
     Ok(Some((ready.schema(), provenance)))

@@ -17,7 +17,7 @@ use crate::reject::Reject;
 use crate::rv::Velocities;
 use crate::setup::{Ready, load_runtime};
 use crate::spectrum::Spectrum;
-use crate::stage::Reading;
+use crate::stage::{Reading, check_survey};
 use crate::survey::LAYOUTS;
 
 pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exit> {
@@ -88,7 +88,7 @@ pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exi
 }
 
 /// What a model of medium-resolution spectra would be given, whether there is one or not.
-fn reading(config: &Config) -> anyhow::Result<Reading> {
+pub(super) fn reading(config: &Config) -> anyhow::Result<Reading> {
     let has_velocities = !config.rv.catalogue.as_os_str().is_empty();
     let velocities = has_velocities.then(|| Velocities::shared(&config.rv)).transpose()?;
     Ok(Reading { take: config.input.spectra, whole_file: config.input.whole_file, velocities })
@@ -193,16 +193,8 @@ fn estimate(
     spectrum: &Spectrum,
 ) -> anyhow::Result<(Ready, Estimated)> {
     let ready = Ready::open(config, name)?;
-    let surveys = &ready.model.manifest.surveys;
-    if !surveys.iter().any(|survey| survey == spectrum.survey()) {
-        let reject = crate::reject::Code::WRONG_SURVEY.because(format!(
-            "it is {}, the model is for {}",
-            spectrum.survey(),
-            surveys.join(", ")
-        ));
-        return Ok((ready, Err(reject)));
-    }
-    let prepared = match ready.recipe.prepare(spectrum) {
+    let checked = check_survey(&ready.model.manifest.surveys, spectrum);
+    let prepared = match checked.and_then(|()| ready.recipe.prepare(spectrum)) {
         Ok(prepared) => prepared,
         Err(reject) => return Ok((ready, Err(reject))),
     };

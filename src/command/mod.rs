@@ -6,6 +6,7 @@ mod bench;
 mod catalogue;
 mod check;
 mod docs;
+mod explain;
 mod generate;
 mod inspect;
 mod models;
@@ -80,6 +81,10 @@ fn execute(
         }
         Command::Models { command } => models::models(config, command),
         Command::Inspect(args) => inspect::inspect(&config, &args),
+        Command::Explain(args) => {
+            choose_device(&mut config, args.device.device.clone());
+            explain::explain(config, &args)
+        }
         Command::Catalogue { command } => catalogue::catalogue(&config, command),
         Command::Night { command } => night::night(&config, command),
         Command::Top(args) => top::top(&args),

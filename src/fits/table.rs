@@ -124,6 +124,18 @@ impl<'a> Table<'a> {
         self.decode(column, cell)
     }
 
+    /// The text of one cell of an A column, without what it is padded with.
+    ///
+    /// # Errors
+    /// [`FitsError::Malformed`] when the column is none of text, or the row does not exist.
+    pub fn text(&self, column: &Column, row: usize) -> Result<String, FitsError> {
+        if column.kind != b'A' {
+            return Err(self.malformed(format!("column {} is not text", column.name)));
+        }
+        let text = String::from_utf8_lossy(self.cell(column, row, 1)?);
+        Ok(text.trim_matches([' ', '\0']).to_owned())
+    }
+
     /// The numbers of a column with one element a cell, row by row.
     ///
     /// # Errors

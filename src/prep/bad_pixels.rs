@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::Deserialize;
 
 use super::mask::PixelMask;
+use super::observer::Seen;
 use crate::quality::Quality;
 use crate::reject::{Code, Reject};
 use crate::spectrum::Spectrum;
@@ -66,6 +67,18 @@ impl BadPixels {
             }
         }
         Ok((bad, quality))
+    }
+
+    /// What there is to judge, the longest run included, which judging needs to know of few spectra.
+    pub(super) fn seen(&self, spectrum: &Spectrum, windows: &[Range<usize>]) -> Seen<'static> {
+        let is_bad = self.predicate(spectrum);
+        let bad = |window: &Range<usize>| window.clone().filter(|&pixel| is_bad(pixel)).count();
+        let run = windows.iter().map(|window| longest_run(window.clone(), &is_bad));
+        Seen::BadPixels {
+            pixels: windows.iter().map(Range::len).sum(),
+            bad: windows.iter().map(bad).sum(),
+            longest_run: run.max().unwrap_or(0),
+        }
     }
 
     /// Says of a native pixel whether it is bad.

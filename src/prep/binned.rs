@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::degrade::Degrade;
 use super::grid::Grid;
 use super::mask::MaskRule;
+use super::observer::{Observer, Seen};
 use super::zscore::zscore;
 use super::{Prepared, RecipeError, Step, single_precision};
 use crate::quality::Quality;
@@ -35,13 +36,26 @@ impl Binned {
         Some(grid.map(|grid| (recipe, grid)))
     }
 
-    pub(super) fn prepare(&self, spectrum: &Spectrum, grid: &Grid) -> Result<Prepared, Reject> {
+    pub(super) fn prepare(
+        &self,
+        spectrum: &Spectrum,
+        grid: &Grid,
+        observer: &mut impl Observer,
+    ) -> Result<Prepared, Reject> {
+        // The window is a parameter of this step.
+        observer.begin("degrade");
         let window = self.window(spectrum, grid)?;
+        observer.begin("mask");
         let masked = self.mask.apply(spectrum, window.clone())?;
+        observer.see(|| Seen::Mask { window: window.clone(), good: &masked.good });
+        observer.begin("degrade");
         let (mut values, empty_bins) =
             self.degrade.apply(spectrum, window.clone(), &masked.good, grid)?;
+        observer.see(|| Seen::Degrade { empty: empty_bins, values: &values });
         if self.zscore {
+            observer.begin("zscore");
             zscore(&mut values)?;
+            observer.see(|| Seen::Zscore { values: &values });
         }
         let mut quality = masked.quality;
         quality.set_if(empty_bins > 0, Quality::EMPTY_BINS);

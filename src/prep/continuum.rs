@@ -273,6 +273,15 @@ impl Basis {
     }
 }
 
+/// How many pixels of a window were outliers of its continuum, from the flux that was divided and from
+/// the room in which [`Continuum::divide`] replaced them.
+pub fn outliers(flux: &[f64], filled: &[f64]) -> usize {
+    let (centre, spread) = lanes::mean_and_deviation(flux);
+    let is_replaced =
+        |(flux, filled): &(&f64, &f64)| ((**flux - centre) / spread).to_bits() != filled.to_bits();
+    flux.iter().zip(filled).filter(is_replaced).count()
+}
+
 /// The polynomial at x, by Horner's rule.
 #[inline]
 fn at(polynomial: &[f64; TERMS], x: f64) -> f64 {

@@ -12,6 +12,7 @@ mod despike;
 mod grid;
 mod lanes;
 mod mask;
+mod observer;
 mod resample;
 mod rest_frame;
 mod scale;
@@ -20,11 +21,12 @@ mod windowed;
 mod zscore;
 
 pub use bad_pixels::{BadPixels, Fill};
-pub use continuum::{Basis, Continuum};
+pub use continuum::{Basis, Continuum, outliers};
 pub use degrade::{Degrade, Weighting};
 pub use despike::Despike;
 pub use grid::Grid;
 pub use mask::{MaskRule, PixelMask, Rule};
+pub use observer::{Observer, Seen};
 pub use resample::{Resample, Window};
 pub(crate) use rest_frame::SPEED_OF_LIGHT;
 pub use rest_frame::{Doppler, Frame, Missing, RestFrame};
@@ -182,9 +184,22 @@ impl Recipe {
         workspace: &mut Workspace,
         spectrum: &Spectrum,
     ) -> Result<Prepared, Reject> {
+        self.prepare_observed(workspace, spectrum, &mut ())
+    }
+
+    /// The same, while somebody looks on. A run is looked at by `()`, which costs nothing.
+    ///
+    /// # Errors
+    /// As [`Recipe::prepare`].
+    pub fn prepare_observed(
+        &self,
+        workspace: &mut Workspace,
+        spectrum: &Spectrum,
+        observer: &mut impl Observer,
+    ) -> Result<Prepared, Reject> {
         match &self.kind {
-            Kind::Binned(recipe) => recipe.prepare(spectrum, &self.grid),
-            Kind::Windowed(recipe) => recipe.prepare(spectrum, workspace),
+            Kind::Binned(recipe) => recipe.prepare(spectrum, &self.grid, observer),
+            Kind::Windowed(recipe) => recipe.prepare(spectrum, workspace, observer),
         }
     }
 

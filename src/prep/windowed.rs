@@ -22,6 +22,7 @@ use super::bad_pixels::{BadPixels, Fill};
 use super::continuum::{Basis, Continuum};
 use super::despike::Despike;
 use super::grid::Grid;
+use super::observer::{Observer, Seen};
 use super::resample::{Nodes, Window};
 use super::rest_frame::{Doppler, RestFrame};
 use super::scale::{Clip, Scale};
@@ -132,26 +133,38 @@ impl Windowed {
         &self,
         spectrum: &Spectrum,
         work: &mut Workspace,
+        observer: &mut impl Observer,
     ) -> Result<Prepared, Reject> {
         let mut quality = Quality::NONE;
         quality.set_if(spectrum.repaired() > 0, Quality::REPAIRED_VALUES);
         if let Some(snr) = &self.snr {
+            observer.begin("snr");
+            observer.see(|| Seen::Snr { snr: spectrum.meta.limiting_snr(), min: snr.min });
             quality = quality | snr.judge(&spectrum.meta)?;
         }
         let mut doppler = Doppler::NONE;
         if let Some(rest_frame) = &self.rest_frame {
+            observer.begin("rest_frame");
             let (found, bits) = rest_frame.doppler(&spectrum.meta)?;
+            let is_known = bits == Quality::NONE;
+            observer.see(|| Seen::RestFrame { rv_kms: spectrum.meta.rv_kms.filter(|_| is_known) });
             (doppler, quality) = (found, quality | bits);
         }
+        // Which native pixels there must be is up to the windows of this step.
+        observer.begin("resample");
         let served = self.served(spectrum, doppler)?;
         let mut bad_pixels = 0;
         if let Some(rule) = &self.bad_pixels {
+            observer.begin("bad_pixels");
+            observer.see(|| rule.seen(spectrum, &served));
             let (bad, bits) = rule.judge(spectrum, &served)?;
             (bad_pixels, quality) = (bad, quality | bits);
         }
         let pixels = served.iter().map(Range::len).sum();
-        self.interpolate(spectrum, doppler, served, work)?;
-        self.normalise(work)?;
+        observer.begin("resample");
+        self.interpolate(spectrum, doppler, &served, work)?;
+        observer.see(|| Seen::Resample { native: &served, values: &work.values });
+        self.normalise(work, observer)?;
         let input = single_precision(&work.values);
         if input.iter().any(|value| !value.is_finite()) {
             return Err(Code::FLAT_SPECTRUM.because("a prepared value is not finite"));
@@ -178,7 +191,7 @@ impl Windowed {
         &self,
         spectrum: &Spectrum,
         doppler: Doppler,
-        served: Vec<Range<usize>>,
+        served: &[Range<usize>],
         work: &mut Workspace,
     ) -> Result<(), Reject> {
         work.values.resize(self.windows.iter().map(Window::pixels).sum(), 0.0);
@@ -190,6 +203,7 @@ impl Windowed {
         };
         for (window, served) in self.windows.iter().zip(served) {
             let (out, rest) = values.split_at_mut(window.pixels());
+            let served = served.clone();
             values = rest;
             let nodes = &mut work.nodes;
             if let Some(is_bad) = &is_bad {
@@ -203,24 +217,32 @@ impl Windowed {
     }
 
     /// Does to `work.values` what the recipe does after the interpolation.
-    fn normalise(&self, work: &mut Workspace) -> Result<(), Reject> {
+    fn normalise(&self, work: &mut Workspace, observer: &mut impl Observer) -> Result<(), Reject> {
         let Workspace { values, medians, filled, .. } = work;
         let mut first = 0;
         for (number, window) in self.windows.iter().enumerate() {
             let flux = &mut values[first..first + window.pixels()];
             first += window.pixels();
             if let Some(despike) = &self.despike {
+                observer.begin("despike");
                 despike.apply(flux, medians, filled);
+                observer.see(|| Seen::Despike { window: number, flux });
             }
             if let Some((continuum, bases)) = &self.continuum {
-                continuum.divide(&bases[number], flux, filled)?;
+                observer.begin("continuum");
+                let fits = continuum.divide(&bases[number], flux, filled)?;
+                observer.see(|| Seen::Continuum { window: number, fits, filled, flux });
             }
         }
         if let Some(clip) = &self.clip {
+            observer.begin("clip");
             clip.apply(values);
+            observer.see(|| Seen::Clip { values });
         }
         if let Some(scale) = &self.scale {
+            observer.begin("scale");
             scale.apply(values);
+            observer.see(|| Seen::Scale { values });
         }
         Ok(())
     }

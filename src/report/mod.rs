@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub(crate) use page::shell;
 pub use statistics::{Quartiles, Shift};
 
 use crate::catalogue::{CatalogueError, Manifest, replace};

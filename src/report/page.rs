@@ -16,32 +16,38 @@ const STYLE: &str = include_str!("page.css");
 pub(super) fn render(findings: &Findings<'_>) -> Markup {
     let Summary { name, .. } = &findings.summary;
     let kind = if findings.summary.kind() == "night" { "Night" } else { "Catalogue" };
+    let body = html! {
+        header {
+            h1 { (kind) " " (name) }
+            p.soft { (observed(findings)) "Model " (findings.manifest.model) "." }
+        }
+        (tiles(findings))
+        (attention(findings))
+        (rejects(findings))
+        (night(findings))
+        (labels(findings))
+        (history::repeats(findings))
+        (history::standards(findings))
+        (flags(findings))
+        (history::runs(findings))
+        (history::provenance(findings))
+    };
+    shell(&format!("{kind} {name}"), "default-src 'none'; style-src 'unsafe-inline'", &body)
+}
+
+/// A page of this title and style that may load what the policy allows.
+pub(crate) fn shell(title: &str, policy: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
-                title { (kind) " " (name) " \u{2013} Starmill" }
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                title { (title) " \u{2013} Starmill" }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                header {
-                    h1 { (kind) " " (name) }
-                    p.soft { (observed(findings)) "Model " (findings.manifest.model) "." }
-                }
-                (tiles(findings))
-                (attention(findings))
-                (rejects(findings))
-                (night(findings))
-                (labels(findings))
-                (history::repeats(findings))
-                (history::standards(findings))
-                (flags(findings))
-                (history::runs(findings))
-                (history::provenance(findings))
-            }
+            body { (body) }
         }
     }
 }

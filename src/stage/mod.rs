@@ -16,7 +16,7 @@ pub use desk::Desk;
 pub use infer::Infer;
 pub use list::{FileTask, List};
 pub use persevere::Persevere;
-pub use prepare::Prepare;
+pub use prepare::{Prepare, check_survey};
 pub use rack::{OpenCatalogue, Opened, Rack, Taken};
 pub use read::{NightOf, PART, Promote, Read};
 pub use reading::Reading;

@@ -25,13 +25,22 @@ impl Prepare {
     }
 
     fn prepare(&mut self, spectrum: &Spectrum) -> Result<Prepared, Reject> {
-        let survey = spectrum.survey();
-        if self.surveys.iter().any(|name| name == survey) {
-            return self.recipe.prepare_in(&mut self.workspace, spectrum);
-        }
-        let surveys = self.surveys.join(", ");
-        Err(Code::WRONG_SURVEY.because(format!("it is {survey}, the model is for {surveys}")))
+        check_survey(&self.surveys, spectrum)?;
+        self.recipe.prepare_in(&mut self.workspace, spectrum)
     }
+}
+
+/// Refuses spectra of other surveys than a model is for.
+///
+/// # Errors
+/// [`Code::WRONG_SURVEY`].
+pub fn check_survey(surveys: &[String], spectrum: &Spectrum) -> Result<(), Reject> {
+    let survey = spectrum.survey();
+    if surveys.iter().any(|name| name == survey) {
+        return Ok(());
+    }
+    let surveys = surveys.join(", ");
+    Err(Code::WRONG_SURVEY.because(format!("it is {survey}, the model is for {surveys}")))
 }
 
 impl Stage for Prepare {

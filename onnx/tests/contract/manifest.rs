@@ -110,7 +110,7 @@ fn a_changed_file_is_refused_wherever_it_is_used() {
 
 #[test]
 fn the_files_of_a_recipe_are_checked_as_well() {
-    for file in ["recipe_golden", "scale"] {
+    for file in ["recipe_golden", "scale", "templates"] {
         let entry =
             |hash: &str| format!("[files]\n{file} = {{ path = \"CARD.md\", sha256 = \"{hash}\" }}");
         let folder = |hash: &str| Folder::with(&[("[files]", &entry(hash))]);

@@ -1,4 +1,7 @@
-//! The picture of one spectrum: the flux as it is, the model's input, and the result in words.
+//! Pictures of one spectrum: the flux as it is, the model's input, and the result in words; or what
+//! each step of the recipe made of it.
+
+mod steps;
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -7,6 +10,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 use thiserror::Error;
+
+pub use steps::{Curve, Ink, Panel, steps};
 
 use crate::prep::Grid;
 use crate::spectrum::Spectrum;
@@ -60,40 +65,43 @@ pub fn spectrum(
     spectrum: &Spectrum,
     result: Option<&Result>,
 ) -> std::result::Result<(), PlotError> {
+    let drawn = picture(SIZE, |root| match result {
+        None => draw_flux(root, spectrum),
+        Some(result) => {
+            let (plots, words) = root.split_horizontally(SIZE.0 - 290);
+            let (upper, lower) = plots.split_vertically(540);
+            draw_flux(&upper, spectrum)?;
+            draw_input(&lower, spectrum, result)?;
+            draw_words(&words, result)
+        }
+    });
+    let written = drawn.and_then(|png| Ok(std::fs::write(path, png)?));
+    written.map_err(|error| PlotError { path: path.to_owned(), message: error.to_string() })
+}
+
+type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+type Drawn<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// A picture of this size as PNG.
+fn picture(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> Drawn<Vec<u8>> {
     static FONTS: Once = Once::new();
     FONTS.call_once(|| {
         // The built-in font is valid, so registering it cannot fail.
         let _ = register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
     });
-    draw(path, spectrum, result)
-        .map_err(|error| PlotError { path: path.to_owned(), message: error.to_string() })
-}
-
-type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
-
-fn draw(path: &Path, spectrum: &Spectrum, result: Option<&Result>) -> Drawn {
-    let mut pixels = vec![0; SIZE.0 as usize * SIZE.1 as usize * 3];
+    let mut pixels = vec![0; size.0 as usize * size.1 as usize * 3];
     {
-        let root = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
+        let root = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
         root.fill(&WHITE)?;
         let root = root.margin(10, 10, 10, 20);
-        match result {
-            None => draw_flux(&root, spectrum)?,
-            Some(result) => {
-                let (plots, words) = root.split_horizontally(SIZE.0 - 290);
-                let (upper, lower) = plots.split_vertically(540);
-                draw_flux(&upper, spectrum)?;
-                draw_input(&lower, spectrum, result)?;
-                draw_words(&words, result)?;
-            }
-        }
+        draw(&root)?;
         root.present()?;
     }
-    // The name is the user's own: encoding by hand keeps its ending from choosing the format.
     let image =
-        image::RgbImage::from_raw(SIZE.0, SIZE.1, pixels).ok_or("the picture has no pixels")?;
-    image.save_with_format(path, image::ImageFormat::Png)?;
-    Ok(())
+        image::RgbImage::from_raw(size.0, size.1, pixels).ok_or("the picture has no pixels")?;
+    let mut png = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut png, image::ImageFormat::Png)?;
+    Ok(png.into_inner())
 }
 
 fn title(spectrum: &Spectrum) -> String {
@@ -110,7 +118,7 @@ fn title(spectrum: &Spectrum) -> String {
     title
 }
 
-fn draw_flux(area: &DrawingArea<BitMapBackend, Shift>, spectrum: &Spectrum) -> Drawn {
+fn draw_flux(area: &Area<'_>, spectrum: &Spectrum) -> Drawn {
     let (wave, flux) = (spectrum.wave(), spectrum.flux());
     let usable = |pixel: usize| {
         spectrum.ivar()[pixel] > 0.0 && spectrum.andmask()[pixel] == 0 && flux[pixel].is_finite()
@@ -168,11 +176,7 @@ fn draw_flux(area: &DrawingArea<BitMapBackend, Shift>, spectrum: &Spectrum) -> D
     Ok(())
 }
 
-fn draw_input(
-    area: &DrawingArea<BitMapBackend, Shift>,
-    spectrum: &Spectrum,
-    result: &Result,
-) -> Drawn {
+fn draw_input(area: &Area<'_>, spectrum: &Spectrum, result: &Result) -> Drawn {
     let wave = spectrum.wave();
     let (low, high) =
         result.input.iter().fold((0f32, 0f32), |(low, high), &v| (low.min(v), high.max(v)));
@@ -203,7 +207,7 @@ fn draw_input(
     Ok(())
 }
 
-fn draw_words(area: &DrawingArea<BitMapBackend, Shift>, result: &Result) -> Drawn {
+fn draw_words(area: &Area<'_>, result: &Result) -> Drawn {
     let heading = (FONT, 22).into_font().color(&INK);
     area.draw(&Text::new(result.model.clone(), (20, 20), heading))?;
     let lines = result.labels.iter().flat_map(|line| {

@@ -1,0 +1,142 @@
+//! `starmill explain`.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::Context;
+
+use super::catalogue::with_columns_of;
+use super::{Exit, inspect};
+use crate::catalogue::{CatalogueError, Comparison, Manifest, compare, create_folders, replace};
+use crate::cli::ExplainArgs;
+use crate::config::Config;
+use crate::explain::{Explanation, Replay, Templates, Which, lines, page, replay};
+use crate::input::Reader;
+use crate::plot;
+use crate::setup::{Ready, models_dir};
+use crate::survey::Take;
+
+pub(super) fn explain(mut config: Config, args: &ExplainArgs) -> anyhow::Result<Exit> {
+    let sealed = args.catalogue.as_deref().map(manifest).transpose()?;
+    if let Some(sealed) = &sealed {
+        config = with_columns_of(&config, sealed);
+        config.input.spectra = taken(sealed).unwrap_or(config.input.spectra);
+    }
+    let which = match args.exposure {
+        Some(lmjm) if !config.input.spectra.exposures() => {
+            config.input.spectra = Take::Both;
+            Which::Exposure(lmjm)
+        }
+        Some(lmjm) => Which::Exposure(lmjm),
+        None => Which::Index(args.index),
+    };
+    let of_catalogue = sealed.as_ref().and_then(|sealed| sealed.made_with.get("model").cloned());
+    let name = match args.model.clone().or(of_catalogue) {
+        Some(name) => name,
+        None => only_model(&config, &args.file)?,
+    };
+    let ready = Ready::open(&config, &name)?;
+    let replay = replay(&config, &ready, &args.file, which)?;
+    let mut explanation = Explanation::of(&ready, &replay, templates(&ready)?.as_ref());
+    if let Some(folder) = &args.catalogue {
+        explanation.catalogue = Some(compare(folder, &ready.schema(), &replay.outcome)?);
+    }
+    let json = serde_json::to_string_pretty(&explanation)?;
+    if args.json {
+        println!("{json}");
+    } else {
+        lines(&explanation).iter().for_each(|line| println!("{line}"));
+    }
+    if let Some(folder) = &args.out {
+        for path in write(folder, &ready, &replay, &explanation, &json)? {
+            // Standard output is the object's alone.
+            tracing::info!(path = %path.display(), "written");
+        }
+    }
+    let says_otherwise =
+        explanation.catalogue.is_some_and(|found| !matches!(found, Comparison::Equal { .. }));
+    let failed = explanation.reject.is_some() || says_otherwise;
+    Ok(if failed { Exit::Rejects } else { Exit::Success })
+}
+
+/// The manifest of a sealed catalogue.
+fn manifest(folder: &Path) -> anyhow::Result<Manifest> {
+    Manifest::read(folder)?.with_context(|| {
+        format!(
+            "{}: it is no sealed catalogue; let its run end, or run again with the same --out",
+            folder.display()
+        )
+    })
+}
+
+/// Which spectra the catalogue's run took of files with several.
+fn taken(sealed: &Manifest) -> Option<Take> {
+    match sealed.settings.get("input.spectra")?.as_str() {
+        "coadd" => Some(Take::Coadd),
+        "exposures" => Some(Take::Exposures),
+        "both" => Some(Take::Both),
+        _ => None,
+    }
+}
+
+/// The model for the survey of the file, if there is one alone.
+fn only_model(config: &Config, file: &Path) -> anyhow::Result<String> {
+    let mut reader = Reader::new(config.limits());
+    reader.read(file, &mut thread::sleep)?;
+    let reading = inspect::reading(config)?;
+    let survey = match reading.open(&mut reader, &mut thread::sleep) {
+        Ok((layout, _)) => layout.survey(),
+        Err(reject) => anyhow::bail!("{}: {reject}", file.display()),
+    };
+    let models = starmill_onnx::list(&models_dir(config)?)?;
+    let manifests = models.into_iter().filter_map(|model| Some(model.ok()?.manifest));
+    let suited = manifests.filter(|manifest| manifest.surveys.iter().any(|name| name == survey));
+    let mut names: Vec<String> = suited.map(|manifest| manifest.name).collect();
+    match names.len() {
+        1 => Ok(names.remove(0)),
+        0 => anyhow::bail!("no model is for {survey} spectra; see starmill models list"),
+        _ => anyhow::bail!(
+            "for {survey} spectra there are {}; name one with --model",
+            names.join(", ")
+        ),
+    }
+}
+
+/// The templates of the model, if it has any.
+fn templates(ready: &Ready) -> anyhow::Result<Option<Templates>> {
+    let model = &ready.model;
+    let Some(entry) = &model.manifest.files.templates else { return Ok(None) };
+    let labels: Vec<&str> = model.manifest.labels.iter().map(|label| label.name.as_str()).collect();
+    let templates = Templates::read(&model.read(entry)?, &labels, model.manifest.input.pixels);
+    let path = || model.dir.join(&entry.path).display().to_string();
+    Ok(Some(templates.with_context(path)?))
+}
+
+/// Writes the files and says which.
+fn write(
+    folder: &Path,
+    ready: &Ready,
+    replay: &Replay,
+    explanation: &Explanation,
+    json: &str,
+) -> anyhow::Result<Vec<PathBuf>> {
+    create_folders(folder)?;
+    let mut written = Vec::new();
+    let mut put = |name: &str, bytes: &[u8]| -> Result<(), CatalogueError> {
+        replace(&folder.join(name), bytes)?;
+        written.push(folder.join(name));
+        Ok(())
+    };
+    let png = replay.spectrum.as_ref().map(|spectrum| {
+        plot::steps(spectrum, ready.recipe.grid(), &explanation.panels()).map_err(|error| {
+            anyhow::anyhow!("the picture cannot be drawn: {error}; report the file")
+        })
+    });
+    let png = png.transpose()?;
+    if let Some(png) = &png {
+        put("explain.png", png)?;
+    }
+    put("explain.html", page(explanation, png.as_deref()).into_string().as_bytes())?;
+    put("explain.json", json.as_bytes())?;
+    Ok(written)
+}

@@ -1,0 +1,148 @@
+//! An explanation as one self-contained page.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use maud::{Markup, html};
+
+use super::text::{
+    comparison_lines, distance_words, label_words, refused_words, residual_words, rv_words,
+    snr_words,
+};
+use super::{Explanation, Refusal, Row};
+use crate::report::shell;
+
+/// The page, with this PNG in it.
+pub fn page(explanation: &Explanation, png: Option<&[u8]>) -> Markup {
+    let title = &explanation.spectrum_id;
+    let body = html! {
+        header {
+            h1 { (title) }
+            p.soft { "Model " (explanation.model) "." }
+        }
+        (identity(explanation))
+        @if let Some(reject) = &explanation.reject { (refusal(reject)) }
+        @if let Some(row) = &explanation.row { (labels(row, explanation.template.is_some())) }
+        (steps(explanation))
+        (template(explanation))
+        @if let Some(comparison) = &explanation.catalogue {
+            h2 { "The catalogue" }
+            @for line in comparison_lines(comparison) { p { (line) } }
+        }
+        @if let Some(png) = png {
+            h2 { "The flux, step by step" }
+            figure {
+                img src={ "data:image/png;base64," (STANDARD.encode(png)) }
+                    alt="The native flux, the flux behind each step, and the network's input"
+                    style="width: 100%; height: auto; display: block;";
+            }
+        }
+    };
+    shell(title, "default-src 'none'; style-src 'unsafe-inline'; img-src data:", &body)
+}
+
+fn identity(explanation: &Explanation) -> Markup {
+    html! {
+        div.scroll {
+            table.keys {
+                tr { th { "file" } td { code { (explanation.file) } } }
+                tr { th { "BLAKE3" } td { code { (explanation.blake3) } } }
+                tr { th { "reader" } td { (explanation.layout.unwrap_or("none")) ", spectrum " (explanation.index) } }
+                @if let Some(native) = &explanation.spectrum {
+                    tr { th { "survey" } td {
+                        (native.survey) ", " (if native.exposure { "single exposure" } else { "coadd" })
+                    } }
+                    tr { th { "class" } td { (native.class.as_deref().unwrap_or("unknown")) } }
+                    tr { th { "S/N" } td { (snr_words(native)) } }
+                    tr { th { "RV" } td { (rv_words(native)) } }
+                    tr { th { "pixels" } td {
+                        (native.pixels) ", " (format!("{:.2} to {:.2} \u{c5}", native.range[0], native.range[1]))
+                        ", " (native.masked[0]) " without ivar"
+                    } }
+                }
+            }
+        }
+    }
+}
+
+fn refusal(reject: &Refusal) -> Markup {
+    html! {
+        h2 { "Reject " code { (reject.reason) } }
+        p { (reject.meaning) " Here " (reject.detail) "." }
+        p { "Refused by " (refused_words(reject)) ". What to do: " (reject.remedy) "." }
+    }
+}
+
+fn labels(row: &Row, has_template: bool) -> Markup {
+    html! {
+        h2 { "Labels" }
+        div.scroll {
+            table.keys {
+                tr {
+                    th { "label" } th.n { "value" } th { "error" } th { "unit" }
+                    @if has_template { th.n { "template" } }
+                }
+                @for label in &row.labels {
+                    @let (value, error) = label_words(label);
+                    tr {
+                        td.name { (label.name) } td.n { (value) }
+                        td { (error.replace(" +- ", "\u{b1} ")) } td { (label.unit) }
+                        @if has_template {
+                            td.n { @if let Some(template) = label.template {
+                                @if template.abs() >= 100.0 { (format!("{template:.0}")) }
+                                @else { (format!("{template:.2}")) }
+                            } }
+                        }
+                    }
+                }
+                @if let Some(novelty) = row.novelty {
+                    tr { td.name { "novelty" } td.n { (format!("{novelty:.2}")) } td {} td {} }
+                }
+            }
+        }
+        @if row.flags.is_empty() { p { "No quality bit is set." } }
+        @else {
+            ul.attention {
+                @for flag in &row.flags {
+                    li.well[!flag.bad] { code { (flag.name) } " " (flag.meaning) }
+                }
+            }
+        }
+    }
+}
+
+fn steps(explanation: &Explanation) -> Markup {
+    html! {
+        h2 { "The recipe" }
+        @if explanation.steps.is_empty() { p { "No step of it was run." } }
+        @else {
+            div.scroll {
+                table {
+                    tr { th.n { "" } th { "step" } th { "what it did" } }
+                    @for (number, step) in (1..).zip(&explanation.steps) {
+                        tr {
+                            td.n { (number) } td.name { code { (step.name) } }
+                            td {
+                                @for did in &step.did { div { (did) } }
+                                @if step.refused { div.alarm { "refuses the spectrum" } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn template(explanation: &Explanation) -> Markup {
+    html! {
+        @if let Some(fit) = &explanation.template {
+            h2 { "Best-fitting template" }
+            p { (fit.template.name) ": " (distance_words(fit)) "." }
+            ul { @for words in residual_words(fit) { li { (words) } } }
+        }
+        @if let Some(why) = explanation.no_template {
+            h2 { "Best-fitting template" }
+            p { "None: " (why) "." }
+        }
+    }
+}
