@@ -162,7 +162,7 @@ fn find(path: &Path, outcome: &Outcome) -> Result<Option<RecordBatch>, Catalogue
     let mut before = 0;
     for batch in keys.build().map_err(CatalogueError::parquet(path))? {
         let batch = batch.map_err(CatalogueError::parquet(path))?;
-        let digests = batch.column_by_name(FILE_BLAKE3).map(|column| column.as_string::<i32>());
+        let digests = batch.column_by_name(FILE_BLAKE3).map(AsArray::as_string::<i32>);
         let is_it = |row: usize| {
             digests.is_some_and(|digests| digests.is_valid(row) && digests.value(row) == digest)
                 && integer(&batch, FILE_INDEX, row).map(i64::from)

@@ -45,7 +45,9 @@ pub(super) fn explain(mut config: Config, args: &ExplainArgs) -> anyhow::Result<
     if args.json {
         println!("{json}");
     } else {
-        lines(&explanation).iter().for_each(|line| println!("{line}"));
+        for line in lines(&explanation) {
+            println!("{line}");
+        }
     }
     if let Some(folder) = &args.out {
         for path in write(folder, &ready, &replay, &explanation, &json)? {

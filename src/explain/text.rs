@@ -169,12 +169,12 @@ pub(super) fn comparison_lines(comparison: &Comparison) -> Vec<String> {
             std::iter::once(first).chain(differences.iter().map(line)).collect()
         }
         Comparison::Otherwise { catalogue, now } => {
-            let words = |reason: &Option<&str>| match reason {
+            let words = |reason: Option<&str>| match reason {
                 None => "a row".to_owned(),
                 Some(reason) => format!("a reject, {reason}"),
             };
             let mut lines =
-                vec![format!("catalogue has {}; now it is {}", words(catalogue), words(now))];
+                vec![format!("catalogue has {}; now it is {}", words(*catalogue), words(*now))];
             if catalogue.is_some_and(|reason| reason.starts_with("duplicate")) {
                 lines.push("  the seal decides that, from all files of the observation".to_owned());
             }
