@@ -1,5 +1,7 @@
 //! `starmill explain`: a spectrum replayed is the spectrum of the run, and what is told of it is true.
 
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
+
 mod support;
 
 use std::fs;
@@ -119,8 +121,8 @@ fn what_decides_at_the_seal_is_told_apart_from_what_differs() {
 
 #[test]
 fn steps_of_two_arms_are_counted_on_a_star_whose_faults_are_known() {
-    let test = "the steps of two arms";
-    if !support::has_library(test) || !has_rrnet(test) {
+    let title = "the steps of two arms";
+    if !support::has_library(title) || !has_rrnet(title) {
         return;
     }
     let desk = tempfile::tempdir().unwrap();
@@ -134,9 +136,9 @@ fn steps_of_two_arms_are_counted_on_a_star_whose_faults_are_known() {
     fs::write(&file, gzip(&star.to_fits(Layout::Rows))).unwrap();
     let config = path("config.toml");
     let velocities = path("rv.csv");
-    let text = "obsid,lmjd,spid,fiberid,lmjm,coadd,rv_b0,rv_b0_err\n\
+    let rows = "obsid,lmjd,spid,fiberid,lmjm,coadd,rv_b0,rv_b0_err\n\
                 589000003,58025,2,4,83555758,1,12.5,0.5\n";
-    fs::write(&velocities, text).unwrap();
+    fs::write(&velocities, rows).unwrap();
     let settings = format!("[rv]\ncatalogue = '{}'\n", velocities.display());
     fs::write(&config, settings).unwrap();
     let rrnet = ["--config", config.to_str().unwrap(), "--model", "rrnet"];
@@ -172,15 +174,15 @@ fn steps_of_two_arms_are_counted_on_a_star_whose_faults_are_known() {
 
 #[test]
 fn pictures_and_page_of_real_spectra_are_whole() {
-    let test = "explanations of real spectra";
-    if !support::has_library(test) {
+    let title = "explanations of real spectra";
+    if !support::has_library(title) {
         return;
     }
     for (part, model) in [("spec-", "fcresnet"), ("med-58625", "rrnet"), ("med-58268", "rrnet")] {
-        if model == "rrnet" && !has_rrnet(test) {
+        if model == "rrnet" && !has_rrnet(title) {
             continue;
         }
-        let Some(file) = support::real_files(test, part).into_iter().next() else { continue };
+        let Some(file) = support::real_files(title, part).into_iter().next() else { continue };
         let desk = tempfile::tempdir().unwrap();
         let output = starmill(&["explain", "--model", model, "--out"])
             .arg(desk.path())
@@ -205,7 +207,6 @@ fn pictures_and_page_of_real_spectra_are_whole() {
             assert!(text.contains(step["did"][0].as_str().unwrap()), "{text}");
         }
         let has_template = is_row && told["model"].as_str().unwrap().starts_with("rrnet");
-        println!("{name}: row {is_row}, template {}", told["template"]["name"]);
         assert!(!told["template"].is_object() || has_template, "{text}");
         if let Some(fit) = told["template"].as_object() {
             let windows = fit["windows"].as_array().unwrap();
