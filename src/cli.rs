@@ -119,8 +119,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub stats: Option<PathBuf>,
     /// Files, directories and patterns; `-` reads a list from standard input, one name a line.
-    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    #[arg(required_unless_present = "list", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
+    /// A list of files: one name a line, or CSV with a column path and, if it has radial velocities,
+    /// rv and rv_err in km/s.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub list: Option<PathBuf>,
 }
 
 /// Arguments of `generate`.

@@ -14,7 +14,7 @@ use crate::ledger;
 use crate::pipeline;
 use crate::prep::Workspace;
 use crate::report;
-use crate::rv::KEY_BYTES;
+use crate::rv::{KEY_BYTES, RvSource, measure};
 use crate::serve::board;
 use crate::setup::{Ready, SetupError};
 use crate::spectrum;
@@ -113,11 +113,18 @@ fn sessions(config: &Config, measured: Measured) -> u64 {
     measured.process + inferring.saturating_sub(1) * measured.session
 }
 
-/// So many catalogues of radial velocities, if there is one: a service may load another beside it.
-fn velocities(config: &Config, catalogues: u64) -> Option<(&'static str, u64)> {
-    let is_named = !config.rv.catalogue.as_os_str().is_empty();
-    let bytes = catalogues * (config.rv.max_keys * KEY_BYTES) as u64;
-    is_named.then_some(("radial velocities", bytes))
+/// The catalogue and the list of radial velocities, as many of each as `copies`, for a service may
+/// load another beside it; and the templates against which they are measured.
+fn velocities(config: &Config, copies: u64) -> Option<(&'static str, u64)> {
+    let settings = &config.rv;
+    let files = [(RvSource::Catalogue, &settings.catalogue), (RvSource::List, &settings.list)];
+    let named = files
+        .into_iter()
+        .filter(|(source, file)| settings.sources.contains(source) && !file.as_os_str().is_empty());
+    let keys = copies * named.count() as u64 * (settings.max_keys * KEY_BYTES) as u64;
+    let measured = settings.sources.contains(&RvSource::Measured);
+    let bytes = keys + if measured { measure::BYTES } else { 0 };
+    (bytes > 0).then_some(("radial velocities", bytes))
 }
 
 fn closing() -> u64 {
@@ -170,6 +177,8 @@ mod tests {
         assert!(total(|config| config.infer.batch *= 2) > before);
         assert!(total(|config| config.write.compact_below *= 2) > before);
         assert!(total(|config| config.rv.catalogue = "rv.csv".into()) > before);
+        assert!(total(|config| config.rv.list = "list.csv".into()) > before);
+        assert!(total(|config| config.rv.sources.clear()) < before);
     }
 
     #[test]

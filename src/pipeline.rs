@@ -1,6 +1,7 @@
 //! The product in one sentence: list, read, prepare, infer, write.
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,11 +17,12 @@ use crate::config::{Config, seconds, workers_or_cores};
 use crate::diary::Diary;
 use crate::input::{LargeFiles, Listing, Reader};
 use crate::interrupt::Interrupt;
+use crate::rv::measure::Measurer;
 use crate::setup::{Ready, load_runtime};
 use crate::spectrum;
 use crate::stage::{
     CommitRule, Counters, FileTask, ITEM_BYTES, Infer, List, NightOf, OpenCatalogue, Opened,
-    Persevere, Prepare, Promote, Rack, Read, Tally, Witness, Write,
+    Persevere, Prepare, Promote, Rack, Read, Source as VelocitySource, Tally, Witness, Write,
 };
 
 /// What a run is asked to do.
@@ -29,6 +31,8 @@ pub struct Job {
     pub model: Ready,
     /// Files, directories, patterns, or `-`.
     pub paths: Vec<PathBuf>,
+    /// A list of files before them.
+    pub list: Option<Box<dyn BufRead + Send>>,
     /// The catalogue's folder.
     pub out: PathBuf,
 }
@@ -92,7 +96,8 @@ pub fn run(
     let rack = Arc::new(Mutex::new(rack));
     tracing::info!(model = job.model.id(), provider, out = %job.out.display(), "run begins");
 
-    let listing = Listing::start(job.paths, std::io::BufReader::new(std::io::stdin()))?;
+    let stdin = std::io::BufReader::new(std::io::stdin());
+    let listing = Listing::start_with(job.list, job.paths, stdin)?;
     let model = &job.model;
     let plan = Plan {
         config,
@@ -207,10 +212,17 @@ pub(crate) fn settings(config: &Config, model: &Ready) -> BTreeMap<String, Strin
         settings.push(("input.spectra", format!("{:?}", config.input.spectra).to_lowercase()));
         settings.push(("input.whole_file", config.input.whole_file.to_string()));
     }
-    if let Some(velocities) = &model.reading.velocities {
-        settings.push(("rv.catalogue", format!("blake3 {}", velocities.digest())));
-        settings.push(("rv.columns", config.rv.columns.join(" ")));
-        settings.push(("rv.max_err", config.rv.max_err.to_string()));
+    for source in &model.reading.velocities {
+        let (key, digest) = match source {
+            VelocitySource::List(list) => ("rv.list", list.digest()),
+            VelocitySource::Catalogue(catalogue) => ("rv.catalogue", catalogue.digest()),
+            VelocitySource::Measured(_) => ("rv.measured", Measurer::digest()),
+        };
+        settings.push((key, format!("blake3 {digest}")));
+        if !matches!(source, VelocitySource::Measured(_)) {
+            settings.push(("rv.columns", config.rv.columns.join(" ")));
+            settings.push(("rv.max_err", config.rv.max_err.to_string()));
+        }
     }
     settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

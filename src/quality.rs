@@ -48,6 +48,7 @@ bits! {
     OLDER_REDUCTION = 12, "older_reduction", true, "A newer reduction of this observation has a row.";
     NEWER_REDUCTION = 13, "newer_reduction", false, "An earlier volume of the night has a row of this observation, whose place this one takes.";
     NO_RV = 14, "no_rv", true, "No radial velocity is known; the spectrum was prepared as if it were zero.";
+    RV_DOUBTFUL = 15, "rv_doubtful", true, "The radial velocity was measured, but the arms contradict each other or a second peak is nearly as high: perhaps two stars.";
 }
 
 impl Quality {

@@ -64,6 +64,8 @@ pub struct Meta {
     pub rv_err_kms: Option<f64>,
     /// Where it comes from.
     pub rv_source: Option<String>,
+    /// Whether something about it is odd.
+    pub rv_is_doubtful: bool,
     /// Fibre mask; 0 means all is well.
     pub fibermask: Option<i32>,
     /// Data release that the file names.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Trains RRNet or SPEMR on synthetic spectra and exports it: installs, simulates, trains, writes.
 # Usage: ./onnx/export/train-rrnet.sh [STEP] [options], where STEP is one of
-#   grid, gradients, data, train, export, all (the default), speed, compare, import, templates
+#   grid, gradients, data, train, export, all (the default), speed, compare, import, templates,
+#   velocity-templates
 # STARMILL_MRS_GRID names archives of syntheses; without it they are computed, about an hour.
 # Stop it at any time; the same command goes on where it stopped. --help lists the options.
 set -euo pipefail
@@ -12,7 +13,8 @@ venv=$root/.starmill/venv-rrnet
 
 step=all
 case ${1:-} in
-    grid | gradients | data | train | export | all | speed | compare | import | templates) step=$1 && shift ;;
+    grid | gradients | data | train | export | all | speed | compare | import | templates | \
+        velocity-templates) step=$1 && shift ;;
 esac
 
 computes_syntheses() {

@@ -67,7 +67,7 @@ pub(super) fn medium_columns() -> Vec<Column> {
             Both,
             ("rv_source", Text),
             ("", "meta.ref"),
-            "Catalogue and column of rv; empty if none is known",
+            "Catalogue and column of rv, or measured; empty if unknown",
             get(|o| text(o.identity.meta.rv_source.as_deref())),
         ),
     ]

@@ -42,7 +42,7 @@ pub(super) fn bench(config: &Config, args: &BenchArgs) -> anyhow::Result<Exit> {
     let limits = config.limits();
     // As for a model of one survey, so that input.whole_file shows.
     let (take, whole_file) = (config.input.spectra, config.input.whole_file);
-    let reading = Reading { take, whole_file, velocities: None };
+    let reading = Reading { take, whole_file, velocities: Vec::new() };
     let (items, wall) = match args.stage {
         BenchStage::Inflate => bench_inflate(&files, limits, args.workers)?,
         BenchStage::Read => repeat(

@@ -14,11 +14,10 @@ use crate::input::{Reader, Unread};
 use crate::outcome::{Estimate, Identity};
 use crate::plot;
 use crate::reject::Reject;
-use crate::rv::Velocities;
 use crate::setup::{Ready, load_runtime};
 use crate::spectrum::Spectrum;
 use crate::stage::{Reading, check_survey};
-use crate::survey::LAYOUTS;
+use crate::survey::{LAMOST_MRS, LAYOUTS};
 
 pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exit> {
     if args.json {
@@ -65,7 +64,7 @@ pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exi
         Ok(spectrum) => spectrum,
         Err(reject) => return Ok(rejected(&reject)),
     };
-    reading(config)?.complete(&mut spectrum);
+    reading(config)?.complete(&args.file, &mut spectrum);
     describe_spectrum(&spectrum);
     let result = args.model.as_ref().map(|name| estimate(config, name, &spectrum)).transpose()?;
     if let Some((ready, result)) = &result {
@@ -89,9 +88,7 @@ pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exi
 
 /// What a model of medium-resolution spectra would be given, whether there is one or not.
 pub(super) fn reading(config: &Config) -> anyhow::Result<Reading> {
-    let has_velocities = !config.rv.catalogue.as_os_str().is_empty();
-    let velocities = has_velocities.then(|| Velocities::shared(&config.rv)).transpose()?;
-    Ok(Reading { take: config.input.spectra, whole_file: config.input.whole_file, velocities })
+    Ok(Reading::of(config, &[LAMOST_MRS.to_owned()])?)
 }
 
 fn inspect_json(config: &Config, args: &InspectArgs) -> anyhow::Result<Exit> {
@@ -106,7 +103,7 @@ fn inspect_json(config: &Config, args: &InspectArgs) -> anyhow::Result<Exit> {
     };
     match reading.open(&mut reader, &mut thread::sleep) {
         Ok((layout, fits)) => {
-            println!("{}", json::file(layout, &fits, digest, &reading));
+            println!("{}", json::file(layout, &fits, digest, (&args.file, &reading)));
             Ok(Exit::Success)
         }
         Err(reject) => {

@@ -1,6 +1,8 @@
 //! `starmill run`.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -9,6 +11,7 @@ use super::Exit;
 use crate::catalogue::{CATALOGUE, REJECTS};
 use crate::cli::RunArgs;
 use crate::config::Config;
+use crate::input::{MAX_NAME, PATH_COLUMN};
 use crate::interrupt::Interrupt;
 use crate::pipeline::{self, Job, RunReport, Sealed};
 use crate::setup::Ready;
@@ -17,9 +20,11 @@ use crate::telemetry::{Progress, statistics};
 pub(super) fn run(config: &Config, args: RunArgs, progress: &Progress) -> anyhow::Result<Exit> {
     // Before anything else, so that a stop while the model loads is an orderly end too.
     let interrupt = Interrupt::listen().context("signals cannot be heard")?;
-    let RunArgs { model, out, stats, paths, .. } = args;
-    let job = Job { model: Ready::open(config, &model)?, paths, out: out.clone() };
-    let report = pipeline::run(config, job, &interrupt, |_, counters| {
+    let RunArgs { model, out, stats, paths, list, .. } = args;
+    let mut config = config.clone();
+    let list = list.map(|path| take_list(&mut config, path)).transpose()?;
+    let job = Job { model: Ready::open(&config, &model)?, paths, list, out: out.clone() };
+    let report = pipeline::run(&config, job, &interrupt, |_, counters| {
         progress.start(Arc::clone(&counters));
     })?;
     progress.finish();
@@ -35,6 +40,23 @@ pub(super) fn run(config: &Config, args: RunArgs, progress: &Progress) -> anyhow
         "run ends"
     );
     Ok(conclude(&report, &out))
+}
+
+/// Opens a list of files, and takes its velocities if it has any.
+fn take_list(config: &mut Config, path: PathBuf) -> anyhow::Result<Box<dyn BufRead + Send>> {
+    let context = || format!("{}: the list cannot be read; check --list", path.display());
+    let open = || File::open(&path).map(BufReader::new);
+    let mut first = Vec::new();
+    let mut begin = open().with_context(context)?.take(MAX_NAME as u64);
+    begin.read_until(b'\n', &mut first).with_context(context)?;
+    let first = String::from_utf8_lossy(&first).trim().to_owned();
+    let columns: Vec<&str> = first.split(',').collect();
+    let list = open().with_context(context)?;
+    let has = |name: &str| columns.contains(&name);
+    if has(PATH_COLUMN) && config.rv.columns.iter().any(|column| has(column)) {
+        config.rv.list = path;
+    }
+    Ok(Box::new(list))
 }
 
 fn conclude(report: &RunReport, out: &Path) -> Exit {

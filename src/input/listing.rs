@@ -54,13 +54,28 @@ impl Listing {
         names: Vec<PathBuf>,
         stdin: impl BufRead + Send + 'static,
     ) -> std::io::Result<Self> {
+        Self::start_with(None, names, stdin)
+    }
+
+    /// The same, with the names of a list before the others; see [`Names::of_list`].
+    ///
+    /// # Errors
+    /// As [`Listing::start`].
+    pub fn start_with(
+        list: Option<Box<dyn BufRead + Send>>,
+        names: Vec<PathBuf>,
+        stdin: impl BufRead + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (sender, found) = sync_channel(4);
         std::thread::Builder::new().name("listing".into()).spawn(move || {
             let mut emit = Portions { sender, waiting: Vec::new() };
             let mut stdin = Some(stdin);
+            if list.is_some_and(|lines| !list_lines(Names::of_list(lines), &mut emit)) {
+                return;
+            }
             for name in names {
                 let more = if name.as_os_str() == "-" {
-                    stdin.take().is_none_or(|lines| list_lines(lines, &mut emit))
+                    stdin.take().is_none_or(|lines| list_lines(Names::new(lines), &mut emit))
                 } else {
                     list_name(&name, &mut emit)
                 };
@@ -121,8 +136,8 @@ impl Portions {
     }
 }
 
-fn list_lines(lines: impl BufRead, emit: &mut Portions) -> bool {
-    for name in Names::new(lines) {
+fn list_lines(names: Names<impl BufRead>, emit: &mut Portions) -> bool {
+    for name in names {
         let listed = match name {
             Ok(name) => list_name(&name, emit),
             Err(reject) => emit.emit(Found::Missing("-".into(), reject)),

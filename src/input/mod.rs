@@ -14,5 +14,5 @@ pub use inflate::{LARGE_WINDOW, Need, SMALL_WINDOW};
 pub use large::LargeFiles;
 pub(crate) use listing::is_candidate;
 pub use listing::{Found, Listing, Pending};
-pub use names::{MAX_NAME, Names};
+pub use names::{MAX_NAME, Names, PATH_COLUMN};
 pub use unread::Unread;

@@ -1,7 +1,9 @@
-//! Names from a list on a stream, one a line.
+//! Names from a list on a stream, one a line, or from a column of a table.
 
 use std::io::{BufRead, Read};
 use std::path::PathBuf;
+
+use csv_core::Reader;
 
 use crate::reject::{Code, Reject};
 
@@ -14,12 +16,47 @@ pub const MAX_NAME: usize = 1 << 14;
 pub struct Names<R> {
     /// `None` once the stream has failed.
     lines: Option<R>,
+    /// Where the names stand.
+    place: Place,
 }
+
+/// Where the names of a list stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Line,
+    /// The first line tells.
+    Unknown,
+    Column(usize),
+}
+
+/// The column of a table that holds names.
+pub const PATH_COLUMN: &str = "path";
 
 impl<R: BufRead> Names<R> {
     /// The names on this stream.
     pub fn new(lines: R) -> Self {
-        Self { lines: Some(lines) }
+        Self { lines: Some(lines), place: Place::Line }
+    }
+
+    /// The same, or those of the column `path` if the first line, separated by commas, names one.
+    pub fn of_list(lines: R) -> Self {
+        Self { lines: Some(lines), place: Place::Unknown }
+    }
+
+    /// The name on a line; `None` if it has none.
+    fn name(&mut self, line: Vec<u8>) -> Option<Vec<u8>> {
+        if self.place == Place::Unknown {
+            let column = fields(&line).iter().position(|name| name == PATH_COLUMN.as_bytes());
+            self.place = column.map_or(Place::Line, Place::Column);
+            if column.is_some() {
+                return None;
+            }
+        }
+        let name = match self.place {
+            Place::Line | Place::Unknown => line,
+            Place::Column(column) => fields(&line).into_iter().nth(column)?,
+        };
+        (!name.is_empty()).then_some(name)
     }
 
     /// The next line without its end; `None` at the end of the stream.
@@ -51,18 +88,35 @@ impl<R: BufRead> Iterator for Names<R> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match Self::line(self.lines.as_mut()?) {
-                Ok(Some(Ok(line))) if line.is_empty() => {}
-                Ok(Some(Ok(line))) => return Some(Ok(bytes_to_path(line))),
+                Ok(Some(Ok(line))) => {
+                    if let Some(name) = self.name(line) {
+                        return Some(Ok(bytes_to_path(name)));
+                    }
+                }
                 Ok(Some(Err(reject))) => return Some(Err(reject)),
                 Ok(None) => return None,
                 Err(error) => {
                     self.lines = None;
-                    let detail = format!("the list on standard input could not be read: {error}");
+                    let detail = format!("the list could not be read: {error}");
                     return Some(Err(Code::UNREADABLE.because(detail)));
                 }
             }
         }
     }
+}
+
+/// The fields of one line of a table, separated by commas and quoted where they must be.
+fn fields(line: &[u8]) -> Vec<Vec<u8>> {
+    let mut reader = Reader::new();
+    let (mut record, mut ends) = (vec![0; line.len() + 1], vec![0; line.len() + 1]);
+    let (_, _, written, mut count) = reader.read_record(line, &mut record, &mut ends);
+    // The end of the line ends the last field, and a quotation that is left open.
+    let (_, _, more, last) = reader.read_record(&[], &mut record[written..], &mut ends[count..]);
+    debug_assert_eq!(more, 0, "all fields were written");
+    count += last;
+    let begins = std::iter::once(0).chain(ends.iter().copied());
+    let fields = begins.zip(&ends[..count]).map(|(begin, &end)| record[begin..end].to_vec());
+    fields.collect()
 }
 
 #[cfg(unix)]
@@ -86,6 +140,17 @@ mod tests {
         let too_long = || Err(Code::NOTHING_FOUND);
         let longest = PathBuf::from(String::from_utf8(long).unwrap());
         assert_eq!(names(&list), [Ok(longest), too_long(), too_long(), Ok("a".into())]);
+    }
+
+    #[test]
+    fn a_table_with_a_column_of_names_is_a_list() {
+        let names = |list: &[u8]| -> Vec<PathBuf> {
+            Names::of_list(list).map(|name| name.map_err(|reject| reject.code).unwrap()).collect()
+        };
+        let table = b"rv,path,rv_err\r\n1.5,a.fits,0.5\n\n,\"b,\"\"c.fits\",\n7\n8,d.fits\n";
+        assert_eq!(names(table), ["a.fits", "b,\"c.fits", "d.fits"].map(PathBuf::from));
+        // Names that are alone on their lines are whole lines, whatever they hold.
+        assert_eq!(names(b"a,path.fits\n\"b\n"), ["a,path.fits", "\"b"].map(PathBuf::from));
     }
 
     #[test]

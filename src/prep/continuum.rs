@@ -198,7 +198,12 @@ impl Fit {
 impl Basis {
     fn new(window: &Window, order: usize) -> Self {
         let log: Vec<f64> = (0..window.pixels()).map(|pixel| window.pixel(pixel).log10()).collect();
-        let (centre, spread) = lanes::mean_and_deviation(&log);
+        Self::of_log(&log, order)
+    }
+
+    /// Polynomials up to `order`, at most 5, at these log10(lambda).
+    pub(crate) fn of_log(log: &[f64], order: usize) -> Self {
+        let (centre, spread) = lanes::mean_and_deviation(log);
         let x: Vec<f64> = log.iter().map(|log| (log - centre) / spread).collect();
         let mut basis =
             Self { values: vec![[0.0; TERMS]; x.len()], powers: [[0.0; TERMS]; TERMS], x };

@@ -74,7 +74,11 @@ impl RestFrame {
     pub fn doppler(&self, meta: &Meta) -> Result<(Doppler, Quality), Reject> {
         let Frame::Rv = self.frame;
         match (meta.rv_kms.filter(|rv| rv.abs() <= FASTEST), self.missing) {
-            (Some(rv), _) => Ok((Doppler::of(rv), Quality::NONE)),
+            (Some(rv), _) => {
+                let mut quality = Quality::NONE;
+                quality.set_if(meta.rv_is_doubtful, Quality::RV_DOUBTFUL);
+                Ok((Doppler::of(rv), quality))
+            }
             (None, Missing::Zero) => Ok((Doppler::NONE, Quality::NO_RV)),
             (None, Missing::Reject) => Err(Code::NO_RADIAL_VELOCITY.because(match meta.rv_kms {
                 Some(rv) => format!("its radial velocity is said to be {rv} km/s"),
@@ -102,6 +106,9 @@ mod tests {
         check(Missing::Zero, Some(f64::NAN), Ok((1.0, Quality::NO_RV)));
         check(Missing::Reject, None, Err(Code::NO_RADIAL_VELOCITY));
         check(Missing::Reject, Some(-9999.0), Err(Code::NO_RADIAL_VELOCITY));
+        let odd = Meta { rv_kms: Some(0.0), rv_is_doubtful: true, ..Meta::default() };
+        let step = RestFrame { frame: Frame::Rv, missing: Missing::Reject };
+        assert_eq!(step.doppler(&odd).unwrap().1, Quality::RV_DOUBTFUL);
     }
 
     proptest! {

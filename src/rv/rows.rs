@@ -6,7 +6,9 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{FIBERID, Fault, KEYS, LMJM, OBSID, RvKeys, RvSettings};
+use super::builder::{FIBERID, KEYS, LMJM, OBSID, PATH};
+use super::key::name_number;
+use super::{Fault, RvKeys, RvSettings};
 use crate::fits::{ScanError, scan_table};
 use crate::input::Digest;
 use crate::records::{MOST_RECORD, RecordError, Records};
@@ -79,8 +81,8 @@ fn read_table(
 
 /// Names of the wanted columns in the order of what [`Visit`] gets.
 fn wanted(settings: &RvSettings) -> Vec<String> {
-    let RvKeys { obsid, lmjm, spid, fiberid, lmjd, coadd } = &settings.keys;
-    let keys = [obsid, lmjm, spid, fiberid, lmjd, coadd].map(Clone::clone);
+    let RvKeys { obsid, lmjm, spid, fiberid, lmjd, coadd, path } = &settings.keys;
+    let keys = [obsid, lmjm, spid, fiberid, lmjd, coadd, path].map(Clone::clone);
     let velocities = settings.columns.iter().flat_map(|column| {
         // rv_br0 has its error in rv_br0_err, and its flag, which is that of rv_br1 too, in rv_br_flag.
         let stem = column.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -99,8 +101,9 @@ fn positions(columns: &[String], settings: &RvSettings) -> Result<Vec<Option<usi
         wanted.iter().map(|name| columns.iter().position(|column| column == name)).collect();
     let listed = || columns.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
     let by_minute = positions[LMJM..=FIBERID].iter().all(Option::is_some);
-    if !by_minute && positions[OBSID].is_none() {
-        let missing = format!("{}, nor {}", wanted[OBSID], wanted[LMJM..=FIBERID].join(", "));
+    if !by_minute && positions[OBSID].is_none() && positions[PATH].is_none() {
+        let minute = wanted[LMJM..=FIBERID].join(", ");
+        let missing = format!("{}, nor {minute}, nor {}", wanted[OBSID], wanted[PATH]);
         return Err(Fault::NoColumn { missing, columns: listed(), key: "rv.keys" });
     }
     if positions[KEYS..].iter().step_by(3).all(Option::is_none) {
@@ -174,7 +177,10 @@ fn read_csv(
             return Err(Fault::Malformed(what));
         }
         row.clear();
-        row.extend(positions.iter().map(|position| number(fields[(*position)?])));
+        row.extend(positions.iter().enumerate().map(|(wanted, position)| {
+            let field = fields[(*position)?];
+            if wanted == PATH { Some(name_number(field) as f64) } else { number(field) }
+        }));
         visit(&row, &has)
     })
 }

@@ -9,9 +9,13 @@ fn settings(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> RvSettings 
     RvSettings { catalogue, ..Config::load(None).unwrap().rv }
 }
 
+fn of_catalogue(settings: &RvSettings) -> Result<Velocities, RvError> {
+    Velocities::load(&settings.catalogue, settings)
+}
+
 fn load(text: &str) -> Result<Velocities, RvError> {
     let folder = tempfile::tempdir().unwrap();
-    Velocities::load(&settings(&folder, "rv.csv", text.as_bytes()))
+    of_catalogue(&settings(&folder, "rv.csv", text.as_bytes()))
 }
 
 fn meta(lmjm: i64, is_exposure: bool) -> Meta {
@@ -27,7 +31,7 @@ fn meta(lmjm: i64, is_exposure: bool) -> Meta {
 }
 
 fn found(velocities: &Velocities, mut meta: Meta) -> Option<(f64, Option<f64>, String)> {
-    velocities.fill(&mut meta);
+    velocities.fill(Path::new("night/a,b.fits"), &mut meta);
     Some((meta.rv_kms?, meta.rv_err_kms, meta.rv_source?))
 }
 
@@ -88,6 +92,18 @@ fn a_list_of_ones_own_needs_a_name_and_a_velocity() {
 }
 
 #[test]
+fn a_list_of_files_has_velocities_by_their_names() {
+    let list = "path,rv,rv_err\n\"night/a,b.fits\",-12.5,0.5\nnight/c.fits,7,0.5\n";
+    let velocities = load(list).unwrap();
+    let mine = Some((-12.5, Some(0.5), "rv.csv:rv".to_owned()));
+    assert_eq!(found(&velocities, meta(1, false)), mine);
+    // Who lists a file means all that is taken of it.
+    assert_eq!(found(&velocities, meta(1, true)), mine);
+    let others = load("path,rv\nb.fits,-12.5\nnight/a,3\n");
+    assert!(others.is_ok_and(|others| found(&others, meta(1, false)).is_none()));
+}
+
+#[test]
 fn rows_that_contradict_each_other_are_not_believed() {
     let text = "obsid,rv,rv_err\n589002051,10.0,1.0\n589002051,11.0,0.5\n7,10.0,1.0\n7,40.0,1.0\n";
     let velocities = load(text).unwrap();
@@ -111,9 +127,9 @@ fn what_is_no_catalogue_says_what_it_lacks() {
     check(&"x".repeat(70_000), &["without a line's end"]);
     let folder = tempfile::tempdir().unwrap();
     let few = RvSettings { max_keys: 1, ..settings(&folder, "a", b"obsid,rv\n1,2\n2,2\n") };
-    assert!(Velocities::load(&few).unwrap_err().to_string().contains("rv.max_keys"));
+    assert!(of_catalogue(&few).unwrap_err().to_string().contains("rv.max_keys"));
     let missing = RvSettings { catalogue: "/nowhere/rv.csv".into(), ..few };
-    assert!(Velocities::load(&missing).unwrap_err().to_string().contains("check rv.catalogue"));
+    assert!(of_catalogue(&missing).unwrap_err().to_string().contains("check rv.catalogue"));
 }
 
 /// A FITS table with an image before it: an identifier as a 64-bit integer, as text and as a float,
@@ -172,7 +188,7 @@ fn a_fits_table_larger_than_a_portion_is_read_plain_and_gzipped() {
     gzip.write_all(&plain).unwrap();
     let gzip = gzip.finish().unwrap();
     for (name, bytes) in [("rv.fits", &plain), ("rv.fits.gz", &gzip)] {
-        let velocities = Velocities::load(&settings(&folder, name, bytes)).unwrap();
+        let velocities = of_catalogue(&settings(&folder, name, bytes)).unwrap();
         assert_eq!(velocities.digest(), Digest::of(bytes));
         assert_eq!(velocities.len(), 100_000, "odd rows, each by exposure and by obsid");
         let source = format!("{name}:rv_br0");
@@ -180,8 +196,8 @@ fn a_fits_table_larger_than_a_portion_is_read_plain_and_gzipped() {
         assert_eq!(odd, Some((249.75, None, source)));
         assert_eq!(found(&velocities, meta(83_099_998, true)), None);
     }
-    let cut = Velocities::load(&settings(&folder, "cut.fits", &plain[..plain.len() / 2]));
+    let cut = of_catalogue(&settings(&folder, "cut.fits", &plain[..plain.len() / 2]));
     assert!(cut.unwrap_err().to_string().contains("bytes of data are declared"));
-    let cut = Velocities::load(&settings(&folder, "cut.gz", &gzip[..gzip.len() / 2]));
+    let cut = of_catalogue(&settings(&folder, "cut.gz", &gzip[..gzip.len() / 2]));
     assert!(cut.unwrap_err().to_string().contains("check rv.catalogue"));
 }

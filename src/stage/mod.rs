@@ -19,7 +19,7 @@ pub use persevere::Persevere;
 pub use prepare::{Prepare, check_survey};
 pub use rack::{OpenCatalogue, Opened, Rack, Taken};
 pub use read::{NightOf, PART, Promote, Read};
-pub use reading::Reading;
+pub use reading::{MEASURED, Reading, Source};
 pub use write::{CommitRule, Witness, Write};
 
 use starmill_actors::Payload;

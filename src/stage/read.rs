@@ -1,7 +1,7 @@
 //! From a file's name to its spectra.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -98,7 +98,8 @@ impl Read {
         let sent = match reading.open(&mut self.reader, &mut |length| out.rest(length)) {
             Ok((layout, fits)) => {
                 let total = layout.count(&fits);
-                let table = Table { layout, fits: &fits, reading, counters: &self.counters };
+                let (counters, path) = (&*self.counters, task.path.clone());
+                let table = Table { layout, fits: &fits, reading, counters, path: &path };
                 let night_of = self.night_of.as_deref();
                 let first = night_of.and_then(|_| table.first_readable(total));
                 let read = first.as_ref().map(|(_, spectrum)| &spectrum.meta);
@@ -173,6 +174,7 @@ struct Table<'a> {
     fits: &'a Fits<'a>,
     reading: &'a Reading,
     counters: &'a Counters,
+    path: &'a Path,
 }
 
 impl Table<'_> {
@@ -180,7 +182,7 @@ impl Table<'_> {
         // What a panic may leave broken is local to the call.
         let read = || {
             let mut spectrum = self.layout.read(self.fits, index)?;
-            self.reading.complete(&mut spectrum);
+            self.reading.complete(self.path, &mut spectrum);
             Ok(spectrum)
         };
         catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
@@ -331,8 +333,9 @@ mod tests {
         let bytes = format!("{:<2880}", card + "END").into_bytes();
         let fits = Fits::parse(&bytes).unwrap();
         let mut out = Outlet::collecting();
-        let reading = &Reading { take: Take::Coadd, whole_file: true, velocities: None };
-        let table = Table { layout, fits: &fits, reading, counters };
+        let reading = &Reading { take: Take::Coadd, whole_file: true, velocities: Vec::new() };
+        let path = Path::new("table.fits");
+        let table = Table { layout, fits: &fits, reading, counters, path };
         table.send(parts, table.first_readable(layout.count), &mut out).unwrap();
         out.into_items()
     }

@@ -2,6 +2,14 @@
 
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
+#[path = "../rv/stars.rs"]
+#[allow(
+    dead_code,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "shared with the tests of velocities"
+)]
+mod stars;
 #[path = "../support/mod.rs"]
 mod support;
 

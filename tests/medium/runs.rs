@@ -63,18 +63,22 @@ impl Desk {
 
     /// Runs the model over the inputs with these settings beside those of the desk.
     fn run(&self, out: &str, input: &str, rv: bool) -> Output {
-        let mut text =
-            format!("[models]\ndir = '{}'\n[input]\n{input}\n", self.path("models").display());
-        if rv {
-            text += &format!("[rv]\ncatalogue = '{}'\n", self.path("rv.csv").display());
-        }
+        let catalogue = if rv { self.path("rv.csv") } else { PathBuf::new() };
+        let rv = format!("sources = ['catalogue']\ncatalogue = '{}'\n", catalogue.display());
+        self.run_with(out, input, &rv, &[&self.path("input")])
+    }
+
+    fn run_with(&self, out: &str, input: &str, rv: &str, paths: &[&Path]) -> Output {
+        let models = self.path("models");
+        let text =
+            format!("[models]\ndir = '{}'\n[input]\n{input}\n[rv]\n{rv}\n", models.display());
         let config = self.path("config.toml");
         fs::write(&config, text).unwrap();
         starmill(&["run", "--model", "medium", "--config"])
             .arg(config)
             .arg("--out")
             .arg(self.path(out))
-            .arg(self.path("input"))
+            .args(paths)
             .output()
             .expect("the program starts")
     }
@@ -187,4 +191,62 @@ fn a_run_does_not_begin_with_a_catalogue_of_velocities_that_is_none() {
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(log.contains("rv.keys") && log.contains("rv.csv"), "{log}");
     assert!(!Path::exists(&desk.path("out/run.json")));
+}
+
+/// A file whose sum is a synthesis at this velocity, with a S/N of 60.
+fn moving(path: &Path, velocity: f64) {
+    let star = crate::stars::stars().swap_remove(0);
+    let spectrum = star.spectrum(velocity, [60.0; 2], &mut crate::stars::Noise(9));
+    let mut file = Mrs::star(7);
+    for (name, wave) in [("COADD_B", 4000.0..5800.0), ("COADD_R", 5800.0..7000.0)] {
+        let pixels: Vec<usize> =
+            (0..spectrum.wave().len()).filter(|&at| wave.contains(&spectrum.wave()[at])).collect();
+        let arm = file.arm(name);
+        arm.loglam = pixels.iter().map(|&at| spectrum.wave()[at].log10() as f32).collect();
+        arm.flux = pixels.iter().map(|&at| spectrum.flux()[at]).collect();
+        arm.ivar = pixels.iter().map(|&at| spectrum.ivar()[at]).collect();
+        arm.mask = vec![0; pixels.len()];
+        arm.ormask = vec![0; pixels.len()];
+    }
+    fs::write(path, gzip(&file.to_fits(Layout::Rows))).unwrap();
+}
+
+#[test]
+fn without_a_catalogue_velocities_are_measured() {
+    if !support::has_library("measured velocities") {
+        return;
+    }
+    let desk = Desk::new();
+    let path = desk.path("moving.fits.gz");
+    moving(&path, 57.5);
+    support::assert_ended(&desk.run_with("out", "", "", &[&path]), 0, "rows=1 rejects=0 files=1");
+    let rows = desk.table("out", "catalogue.parquet");
+    assert_eq!(texts(&rows, "rv_source"), ["measured"]);
+    let (rv, error) = (numbers(&rows, "rv")[0].unwrap(), numbers(&rows, "rv_err")[0].unwrap());
+    assert!((rv - 57.5).abs() < 1.5 && (0.05..1.0).contains(&error), "{rv} {error}");
+    assert!(desk.settings("out")["rv.measured"].as_str().unwrap().starts_with("blake3 "));
+    // A catalogue without them is another catalogue.
+    let output = desk.run_with("out", "", "sources = []", &[&path]);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_list_gives_files_and_their_velocities() {
+    if !support::has_library("lists with velocities") {
+        return;
+    }
+    let desk = Desk::new();
+    let (path, list) = (desk.path("moving.fits.gz"), desk.path("list.csv"));
+    moving(&path, 57.5);
+    fs::write(&list, format!("path,rv,rv_err\n{},-12.5,0.25\n", path.display())).unwrap();
+    let output = desk.run_with("out", "", "", &[Path::new("--list"), &list]);
+    support::assert_ended(&output, 0, "rows=1 rejects=0 files=1");
+    let rows = desk.table("out", "catalogue.parquet");
+    assert_eq!(texts(&rows, "rv_source"), ["list.csv:rv"]);
+    assert_eq!(numbers(&rows, "rv"), [Some(-12.5)]);
+    // Names alone are a list too.
+    fs::write(&list, format!("{}\n", path.display())).unwrap();
+    let output = desk.run_with("plain", "", "", &[Path::new("--list"), &list]);
+    support::assert_ended(&output, 0, "rows=1 rejects=0 files=1");
+    assert_eq!(texts(&desk.table("plain", "catalogue.parquet"), "rv_source"), ["measured"]);
 }

@@ -21,7 +21,7 @@ fn rest(_: std::time::Duration) {
 fn read(path: &Path, whole_file: bool, take: Take) -> Result<(usize, Spectrum), Reject> {
     let mut reader = Reader::new(LIMITS);
     reader.read(path, &mut rest).unwrap();
-    let reading = Reading { take, whole_file, velocities: None };
+    let reading = Reading { take, whole_file, velocities: Vec::new() };
     let (layout, fits) = reading.open(&mut reader, &mut rest)?;
     Ok((fits.hdus.len(), layout.read(&fits, 0)?))
 }

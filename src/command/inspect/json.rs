@@ -1,5 +1,7 @@
 //! `starmill inspect --json`: what is in a file, for programs and for the comparison with others.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::fits::Fits;
@@ -10,11 +12,16 @@ use crate::stage::Reading;
 use crate::survey::Layout;
 
 /// A file with all spectra that are taken of it.
-pub(super) fn file(layout: &dyn Layout, fits: &Fits, digest: Digest, reading: &Reading) -> Value {
+pub(super) fn file(
+    layout: &dyn Layout,
+    fits: &Fits,
+    digest: Digest,
+    (path, reading): (&Path, &Reading),
+) -> Value {
     let spectra: Vec<Value> = (0..layout.count(fits))
         .map(|index| match layout.read(fits, index) {
             Ok(mut read) => {
-                reading.complete(&mut read);
+                reading.complete(path, &mut read);
                 spectrum(&read)
             }
             Err(reject) => rejected(&reject),

@@ -21,6 +21,7 @@ The modules in the order data meets them:
 `joined`         ensembles of different labels as one graph
 `folder`         the model folder that the program runs, with `card_tables` and `recipe_golden`
 `speed`          the graphs side by side
+`velocity_templates`  what the program measures radial velocities against
 `published`      weights of the published code, read without running its pickles
 `importing`      a model folder from such weights
 `compare`        the comparisons of the paper

@@ -38,9 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="starmill_export.rrnet", description=__doc__)
-    parser.add_argument(
-        "step", choices=[*STEPS, "grid", "gradients", "speed", "compare", "import", "templates"]
-    )
+    further = ["speed", "compare", "import", "templates", "velocity-templates"]
+    parser.add_argument("step", choices=[*STEPS, "grid", "gradients", *further])
     parser.add_argument(
         "weights", type=Path, nargs="*", help="import: folders of SP0, CA0, ..., one a region"
     )
@@ -88,6 +87,9 @@ def _run(options: argparse.Namespace, report: Callable[[str], None]) -> None:
         return
     if options.step == "gradients":
         _compare_gradients(options, report)
+        return
+    if options.step == "velocity-templates":
+        _write_velocity_templates(options, report)
         return
     if options.step == "import":
         _import(options, report)
@@ -189,6 +191,20 @@ def _compare_gradients(options: argparse.Namespace, report: Callable[[str], None
         for element, figures in result[name].items():
             report(f"{name} {element}: {figures}")
     (options.work / "gradients.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _write_velocity_templates(options: argparse.Namespace, report: Callable[[str], None]) -> None:
+    """Write what the program measures radial velocities against, and what its tests measure."""
+    from starmill_export.rrnet import emulator, syntheses, velocity_templates
+
+    if not options.grid:
+        raise ValueError("no grid of syntheses: name it with --grid or STARMILL_MRS_GRID")
+    templates = REPOSITORY / "src/rv/measure/templates.bin"
+    stars = REPOSITORY / "tests/rv/stars.bin"
+    velocity_templates.make(
+        emulator.load(options.work / "emulator.npz"), syntheses.load(options.grid), templates, stars
+    )
+    report(f"{templates} and {stars}")
 
 
 def _measure(chosen: pipeline.Plan, folder: Path, report: Callable[[str], None]) -> None:

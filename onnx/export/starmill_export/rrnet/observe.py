@@ -125,12 +125,12 @@ def broaden(flux: np.ndarray, sigma: np.ndarray, rotation: np.ndarray, margin: i
     padded = np.pad(flux, ((0, 0), (margin, margin)), mode="edge")
     frequency = np.fft.rfftfreq(padded.shape[1])
     transfer = np.exp(-2 * (np.pi * sigma[:, None] * frequency) ** 2)
-    transfer *= _rotation_transfer(rotation, frequency)
+    transfer *= rotation_transfer(rotation, frequency)
     smooth = np.fft.irfft(np.fft.rfft(padded, axis=1) * transfer, n=padded.shape[1], axis=1)
     return smooth[:, margin:-margin]
 
 
-def _rotation_transfer(width: np.ndarray, frequency: np.ndarray) -> np.ndarray:
+def rotation_transfer(width: np.ndarray, frequency: np.ndarray) -> np.ndarray:
     """Fourier transform of Gray's rotation profile, limb darkening 0.6; half width in pixels."""
     darkening = 0.6
     # Points and angles enough for the fastest rotator: too few would make a comb of the profile.
