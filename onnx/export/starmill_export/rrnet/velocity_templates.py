@@ -1,8 +1,8 @@
 """Spectra against which the program measures radial velocities, from the emulator of a grid.
 
-The bins are those of `src/rv/measure/bins.rs`: 2e-5 in log10 of vacuum wavelength, each centred on a
-whole number of steps, so that a velocity is a number of bins. A record is teff, logg, m_h and vsini as
-little-endian float32, then the flux of the blue and the red bins, 40,000 times, as little-endian
+The bins are those of `src/rv/measure/bins.rs`: 2e-5 in log10 of vacuum wavelength, each centred on
+a whole number of steps, so that a velocity is a number of bins. A record is teff, logg, m_h and vsini
+as little-endian float32, then the flux of the blue and the red bins, 40,000 times, as little-endian
 unsigned 16-bit integers.
 """
 
@@ -23,6 +23,8 @@ SCALE = 40_000
 RESOLUTION = 7500.0
 SLOW = 5.0
 """km/s: rotation of most stars."""
+
+TEST_STARS = 24
 
 STARS = np.array(
     [
@@ -57,7 +59,7 @@ STARS = np.array(
 
 def emulated(emulator: Emulator, stars: np.ndarray) -> np.ndarray:
     """Flux [n, air] of stars [n, 4] at the emulator's resolution, with the usual alpha elements."""
-    teff, logg, metallicity = stars[:, :3].T
+    logg, metallicity = stars[:, 1:3].T
     labels = np.zeros((len(stars), len(names.SYNTHESIS)))
     labels[:, :3] = stars[:, :3]
     labels[:, 3] = np.clip(2 - 0.25 * logg, 0.6, 2.6)
@@ -69,7 +71,7 @@ def emulated(emulator: Emulator, stars: np.ndarray) -> np.ndarray:
 def binned(
     flux: np.ndarray, air: np.ndarray, rotation: np.ndarray, emulated_at: float
 ) -> np.ndarray:
-    """Mean flux [n, bins] of spectra of the resolution `emulated_at`, as the survey resolves them."""
+    """Mean flux [n, bins] of spectra of the resolution `emulated_at`, as the survey sees them."""
     parts = []
     for source, (first, last) in zip(syntheses.windows(air), (BLUE, RED), strict=True):
         step, centre = air[source][1] - air[source][0], air[source].mean()
@@ -122,6 +124,3 @@ def make(emulator: Emulator, grid: syntheses.Syntheses, templates: Path, stars: 
     rotation = np.minimum(rng.exponential(6.0, TEST_STARS), 40.0)
     labels = np.column_stack([chosen.labels[:, :3], rotation])
     write(stars, labels, binned(fine, grid.air, rotation, observe.EMULATED_RESOLUTION))
-
-
-TEST_STARS = 24
