@@ -1,9 +1,9 @@
 """Spectra against which the program measures radial velocities, from the emulator of a grid.
 
-The bins are those of `src/rv/measure/bins.rs`: 2e-5 in log10 of vacuum wavelength, each centred on
-a whole number of steps, so that a velocity is a number of bins. A record is teff, logg, m_h and vsini
-as little-endian float32, then the flux of the blue and the red bins, 40,000 times, as little-endian
-unsigned 16-bit integers.
+The bins are those of `src/rv/measure/bins.rs`: 2e-5 in log10 of vacuum wavelength, each centred
+on a whole number of steps, so that a velocity is a number of bins. A record is teff, logg, m_h and
+vsini as little-endian float32, then the flux of the blue and the red bins, 40,000 times, as
+little-endian unsigned 16-bit integers.
 """
 
 from pathlib import Path
