@@ -19,7 +19,7 @@ esac
 
 computes_syntheses() {
     case $step in
-        import | speed) return 1 ;;
+        import | speed | templates) return 1 ;;
         grid | gradients) return 0 ;;
         *) [ -z "${STARMILL_MRS_GRID:-}" ] && [[ " $* " != *" --grid "* && " $* " != *" --help "* ]] ;;
     esac
