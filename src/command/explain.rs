@@ -5,6 +5,8 @@ use std::thread;
 
 use anyhow::Context;
 
+use starmill_onnx::AnyModel;
+
 use super::catalogue::with_columns_of;
 use super::{Exit, inspect};
 use crate::catalogue::{CatalogueError, Comparison, Manifest, compare, create_folders, replace};
@@ -91,7 +93,10 @@ fn only_model(config: &Config, file: &Path) -> anyhow::Result<String> {
         Err(reject) => anyhow::bail!("{}: {reject}", file.display()),
     };
     let models = starmill_onnx::list(&models_dir(config)?)?;
-    let manifests = models.into_iter().filter_map(|model| Some(model.ok()?.manifest));
+    let manifests = models.into_iter().filter_map(|model| match model.ok()? {
+        AnyModel::Regressor(model) => Some(model.manifest),
+        AnyModel::Forward(_) => None,
+    });
     let suited = manifests.filter(|manifest| manifest.surveys.iter().any(|name| name == survey));
     let mut names: Vec<String> = suited.map(|manifest| manifest.name).collect();
     match names.len() {

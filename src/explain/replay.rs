@@ -112,7 +112,7 @@ fn read(config: &Config, ready: &Ready, path: &Path, which: Which) -> anyhow::Re
     let total = layout.count(&fits);
     let index = place(layout, &fits, which)?;
     let content = layout.read(&fits, index).map(|mut spectrum| {
-        ready.reading.complete(&mut spectrum);
+        ready.reading.complete(path, &mut spectrum);
         spectrum
     });
     let identity = match &content {
