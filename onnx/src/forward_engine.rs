@@ -105,8 +105,9 @@ impl ForwardEngine {
     ///
     /// # Errors
     /// [`EngineError::Labels`] for another shape, [`EngineError::Run`] when ONNX Runtime fails.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is itself a reference")]
     pub fn run(&mut self, labels: ArrayView2<'_, f32>) -> Result<Array2<f32>, EngineError> {
-        let rows = self.fill(labels)?;
+        let rows = self.fill(&labels)?;
         self.infer_flux(rows)
     }
 
@@ -114,11 +115,12 @@ impl ForwardEngine {
     ///
     /// # Errors
     /// Those of [`ForwardEngine::run`], and [`EngineError::NoJacobian`] otherwise.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is itself a reference")]
     pub fn run_with_jacobian(
         &mut self,
         labels: ArrayView2<'_, f32>,
     ) -> Result<Tangent, EngineError> {
-        let rows = self.fill(labels)?;
+        let rows = self.fill(&labels)?;
         self.infer_tangent(rows)
     }
 
@@ -147,15 +149,14 @@ impl ForwardEngine {
     }
 
     /// Puts the rows into the buffer and says how many they are.
-    #[expect(clippy::needless_pass_by_value, reason = "a view is itself a reference")]
-    fn fill(&mut self, rows: ArrayView2<'_, f32>) -> Result<usize, EngineError> {
+    fn fill(&mut self, rows: &ArrayView2<'_, f32>) -> Result<usize, EngineError> {
         let (count, width) = rows.dim();
         let (batch, labels) = self.buffer.dim();
         if count == 0 || count > batch || width != labels {
             let path = self.path.clone();
             return Err(EngineError::Labels { path, rows: count, width, batch, labels });
         }
-        self.buffer.slice_mut(s![..count, ..]).assign(&rows);
+        self.buffer.slice_mut(s![..count, ..]).assign(rows);
         self.buffer.slice_mut(s![count.., ..]).assign(&self.padding);
         Ok(count)
     }
