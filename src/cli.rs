@@ -122,7 +122,7 @@ pub struct RunArgs {
     #[arg(required_unless_present = "list", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// A list of files: one name a line, or CSV with a column path and, if it has radial velocities,
-    /// rv and rv_err in km/s.
+    /// rv and `rv_err` in km/s.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub list: Option<PathBuf>,
 }

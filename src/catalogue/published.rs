@@ -1,4 +1,4 @@
-//! The columns of a published catalogue, under our names: Table 3 of Xiong et al. 2022, A Model RRNet
+//! The columns of a published catalogue, under our names: Table 3 of Xiong et al. 2022, A Model `RRNet`
 //! for Spectral Information Exploitation and LAMOST Medium-resolution Spectrum Parameter Estimation.
 //!
 //! What is no label is here; the labels have their published names in the model's manifest.

@@ -109,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    /// A table of two stars with the labels teff and fe_h and three pixels, in steps of 0.5.
+    /// A table of two stars with the labels teff and `fe_h` and three pixels, in steps of 0.5.
     fn file(columns: &[(&str, &str)]) -> Vec<u8> {
         let mut cards = vec!["SIMPLE  = T".to_owned(), "BITPIX  = 8".into(), "NAXIS   = 0".into()];
         let mut bytes = block(&cards);

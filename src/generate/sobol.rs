@@ -97,17 +97,16 @@ fn directions(dimension: usize) -> [u32; BITS] {
     };
     let degree = first.len();
     for bit in 0..BITS {
-        numbers[bit] = match first.get(bit) {
-            Some(number) => number << (BITS - 1 - bit),
-            None => {
-                let mut number = numbers[bit - degree] ^ (numbers[bit - degree] >> degree);
-                for term in 1..degree {
-                    if polynomial >> (degree - term) & 1 == 1 {
-                        number ^= numbers[bit - term];
-                    }
+        numbers[bit] = if let Some(number) = first.get(bit) {
+            number << (BITS - 1 - bit)
+        } else {
+            let mut number = numbers[bit - degree] ^ (numbers[bit - degree] >> degree);
+            for term in 1..degree {
+                if polynomial >> (degree - term) & 1 == 1 {
+                    number ^= numbers[bit - term];
                 }
-                number
             }
+            number
         };
     }
     numbers

@@ -26,7 +26,7 @@ impl Folder {
             fs::write(model.join(name), content).expect("a file");
         }
         fs::write(model.join("manifest.toml"), manifest).expect("a manifest");
-        let config = format!("[models]\ndir = {:?}\n", folder.path().join("models"));
+        let config = format!("[models]\ndir = '{}'\n", folder.path().join("models").display());
         fs::write(folder.path().join("starmill.toml"), config).expect("a configuration");
         Self(folder)
     }

@@ -241,18 +241,18 @@ fn a_region_wins_each_label_and_the_votes_say_why() {
     for row in 0..rows.num_rows() {
         let winners = rows.column_by_name("region").unwrap().as_fixed_size_list().value(row);
         let votes = vector(&rows, "votes", row);
-        let width = labels.len();
-        assert_eq!((winners.len(), votes.len() % (2 * width)), (width, 0));
-        let regions = votes.chunks_exact(2 * width);
+        let count = labels.len();
+        assert_eq!((winners.len(), votes.len() % (2 * count)), (count, 0));
+        let regions = votes.chunks_exact(2 * count);
         for (position, label) in labels.iter().enumerate() {
             let winner = winners.as_primitive::<Int32Type>().value(position);
-            let winner = &votes[2 * width * usize::try_from(winner - 1).unwrap()..];
+            let winner = &votes[2 * count * usize::try_from(winner - 1).unwrap()..];
             let label_has = floats(&rows, label)[row].to_bits();
             assert_eq!(winner[position].to_bits(), label_has, "{label}");
             // By equation 3; the column of errors is calibrated behind the fusion.
-            let errors = regions.clone().map(|vote| vote[width + position]);
+            let errors = regions.clone().map(|vote| vote[count + position]);
             let least = errors.fold(f32::INFINITY, f32::min);
-            assert!(least >= winner[width + position], "{label}");
+            assert!(least >= winner[count + position], "{label}");
         }
     }
     let (rows, _) = tables("spemr", &folder.path().join("without"), ALL, &files);
@@ -260,7 +260,7 @@ fn a_region_wins_each_label_and_the_votes_say_why() {
 }
 
 /// What the exposures of one star give of a label.
-struct Scatter {
+struct Epochs {
     mean: f64,
     scatter: f64,
     /// The median of the quoted errors.
@@ -268,7 +268,7 @@ struct Scatter {
     coadds: Vec<f64>,
 }
 
-impl Scatter {
+impl Epochs {
     fn of(rows: &RecordBatch, label: &str) -> Self {
         let coadd = rows.column_by_name("coadd").unwrap().as_boolean();
         let part = |name: &str, of_coadds: bool| -> Vec<f64> {
@@ -307,7 +307,7 @@ fn the_scatter_over_the_epochs_of_one_star() {
         println!("\n| {id} ({hash}) | mean | scatter | quoted error | scatter / error | coadds |");
         println!("|---|---|---|---|---|---|");
         for label in labels(model) {
-            let Scatter { mean, scatter, quoted, coadds } = Scatter::of(&rows, &label);
+            let Epochs { mean, scatter, quoted, coadds } = Epochs::of(&rows, &label);
             let digits = if label == "teff" { 0 } else { 3 };
             let coadds: Vec<_> = coadds.iter().map(|value| format!("{value:.digits$}")).collect();
             println!(

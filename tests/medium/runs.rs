@@ -193,6 +193,11 @@ fn a_run_does_not_begin_with_a_catalogue_of_velocities_that_is_none() {
     assert!(!Path::exists(&desk.path("out/run.json")));
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "the survey stores single precision")]
+fn single(value: f64) -> f32 {
+    value as f32
+}
+
 /// A file whose sum is a synthesis at this velocity, with a S/N of 60.
 fn moving(path: &Path, velocity: f64) {
     let star = crate::stars::stars().swap_remove(0);
@@ -202,7 +207,7 @@ fn moving(path: &Path, velocity: f64) {
         let pixels: Vec<usize> =
             (0..spectrum.wave().len()).filter(|&at| wave.contains(&spectrum.wave()[at])).collect();
         let arm = file.arm(name);
-        arm.loglam = pixels.iter().map(|&at| spectrum.wave()[at].log10() as f32).collect();
+        arm.loglam = pixels.iter().map(|&at| single(spectrum.wave()[at].log10())).collect();
         arm.flux = pixels.iter().map(|&at| spectrum.flux()[at]).collect();
         arm.ivar = pixels.iter().map(|&at| spectrum.ivar()[at]).collect();
         arm.mask = vec![0; pixels.len()];

@@ -8,9 +8,12 @@ use serde_json::Value;
 
 use crate::support;
 
+/// A velocity and its error, km/s.
+type Velocity = (f64, f64);
+
 /// What the program measures of every spectrum of a file, in the order of `input.spectra = "both"`:
 /// its LMJM (none for the sum), velocity and error.
-fn measured(path: &Path) -> Vec<(Option<i64>, Option<(f64, f64)>)> {
+fn measured(path: &Path) -> Vec<(Option<i64>, Option<Velocity>)> {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("both.toml");
     fs::write(&config, "[input]\nspectra = \"both\"\n").unwrap();

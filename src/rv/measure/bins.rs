@@ -19,7 +19,7 @@ const TALLEST: f64 = 5.0;
 const HEAVIEST: f64 = 4.0;
 /// Standard deviations in a median absolute deviation of Gaussian noise.
 const DEVIATIONS_IN_MAD: f64 = 1.482_6;
-/// That of the recipes of RRNet and SPEMR, whatever the model: lines stay, response and reddening go.
+/// That of the recipes of `RRNet` and SPEMR, whatever the model: lines stay, response and reddening go.
 pub(super) const CONTINUUM: Continuum =
     Continuum { order: 5, lower: 3.0, upper: 4.0, max_iterations: 100 };
 
@@ -78,7 +78,9 @@ impl Depths {
             let weights = weight.iter().copied().filter(|&weight| weight > 0.0);
             median(&mut weights.collect::<Vec<_>>())?
         };
-        depth.iter_mut().for_each(|depth| *depth -= 1.0);
+        for depth in &mut depth {
+            *depth -= 1.0;
+        }
         let centre = median(&mut depth.clone())?;
         let mut away: Vec<f64> = depth.iter().map(|depth| (depth - centre).abs()).collect();
         let tallest = centre + TALLEST * DEVIATIONS_IN_MAD * median(&mut away)?;

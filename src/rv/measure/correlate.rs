@@ -51,7 +51,9 @@ impl Arm {
         }
         let conjugated = |values: &mut dyn Iterator<Item = f64>| {
             let mut transform = fourier.transform(values);
-            transform.iter_mut().for_each(|value| *value = value.conj());
+            for value in &mut transform {
+                *value = value.conj();
+            }
             transform
         };
         let pairs = depth.iter().zip(weight);

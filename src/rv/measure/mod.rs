@@ -70,7 +70,7 @@ pub struct Measured {
     pub second: f64,
     /// By how much the velocity is more likely than any other peak: difference of natural logarithms.
     pub gain: f64,
-    /// teff, logg, m_h and v sin i of the best template.
+    /// teff, logg, `m_h` and v sin i of the best template.
     pub template: [f32; 4],
     /// Whether it can be believed.
     pub trust: Trust,

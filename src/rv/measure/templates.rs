@@ -12,7 +12,7 @@ use crate::prep::Basis;
 pub(super) const BYTES: &[u8] = include_bytes!("templates.bin");
 /// What a flux of one is written as.
 const SCALE: f64 = 40_000.0;
-/// teff, logg, m_h and vsini, before the flux.
+/// teff, logg, `m_h` and vsini, before the flux.
 const LABELS: usize = 4;
 /// Length of the transforms, which holds the templates of either arm.
 pub(super) const LENGTH: usize = 2048;
@@ -83,7 +83,9 @@ pub(super) fn read(bytes: &[u8], fourier: &Fourier) -> Vec<Template> {
             CONTINUUM
                 .divide(basis, &mut depth, &mut Vec::new())
                 .expect("the templates have lines and a continuum");
-            depth.iter_mut().for_each(|depth| *depth -= 1.0);
+            for depth in &mut depth {
+                *depth -= 1.0;
+            }
             ArmTemplate {
                 depth: fourier.transform(depth.iter().copied()),
                 square: fourier.transform(depth.iter().map(|depth| depth * depth)),
