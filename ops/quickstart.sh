@@ -6,7 +6,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # Models and the sample spectra that each is for; a model of another survey is a line more.
-runs=("fcresnet|$state/spectra/spec-*")
+runs=("fcresnet|$state/spectra/spec-*" "rrnet|$state/spectra/med-*")
 
 ops/setup.sh
 ops/fetch-onnxruntime.sh
