@@ -86,7 +86,8 @@ fn a_manifest_that_does_not_hold_together_is_refused() {
         assert!(error.contains(expected), "{expected} is not in: {error}");
     };
     check("schema = 1", "schema = 2", "schema is 2, this program reads 1");
-    check("\"tiny_forward\"", "\"tiny-forward\"", "is not a name");
+    check("\"tiny_forward\"", "\"Tiny\"", "name \"Tiny\" is not a name");
+    check("\"tiny_forward\"", "\"-tiny\"", "with a letter first");
     check("version = ", "verson = ", "unknown field `verson`");
     check("default = 4800.0", "default = 3000.0", "default of label teff is 3000");
     check("step = 100.0", "step = 0.0", "step of label teff is 0");
@@ -229,6 +230,12 @@ fn what_does_not_fit_is_refused_and_the_engine_goes_on() {
     graph(&[("flux = \"flux\"", "flux = \"spectrum\"")], "\"spectrum\"");
     graph(&[("jacobian = \"jacobian\"", "jacobian = \"slope\"")], "\"slope\" is not among");
     graph(&[("jacobian = \"jacobian\"\n", "")], "not opened with a Jacobian");
+}
+
+#[test]
+fn a_name_may_have_a_dash() {
+    let model = open(&[("\"tiny_forward\"", "\"tiny-forward\"")]).unwrap();
+    assert_eq!(model.manifest.name, "tiny-forward");
 }
 
 fn open_kept() -> (Folder, ForwardModel) {
