@@ -9,16 +9,19 @@
 #   ops/bench.sh epochs    needs the spectra that ops/fetch-spectra.sh gets, or STARMILL_REAL_DATA
 # or how fast spectra are made from labels, beside the generator's paper:
 #   ops/bench.sh generate  a minute
+# or how fast each graph of an RRNet is on one core, of the model folder that train-rrnet.sh wrote:
+#   ops/bench.sh rrnet FOLDER
 #   --publish              write into docs/benchmarks.md instead of out/bench
 # Exit code 1 means that a goal is not met.
 set -euo pipefail
 # shellcheck source=ops/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-what=rates count=1000 repetitions=5 large='' report=''
+what=rates count=1000 repetitions=5 large='' report='' folder=''
 while [ $# -gt 0 ]; do
   case $1 in
     latency | epochs | generate) what=$1 ;;
+    rrnet) what=$1 folder=$(realpath "${2:?rrnet needs a model folder}") && shift ;;
     --large) large=out/bench/large ;;
     --repetitions) repetitions=${2:?--repetitions needs a number} && shift ;;
     --publish) report=docs/benchmarks.md ;;
@@ -30,6 +33,13 @@ done
 
 ops/setup.sh
 ops/fetch-onnxruntime.sh
+
+if [ "$what" = rrnet ]; then
+  STARMILL_RRNET=$folder cargo test --release --locked --quiet -p starmill-onnx \
+    --test rrnet_speed -- --ignored --nocapture | grep '^|'
+  exit
+fi
+
 python_environment "$state/venv-test" ops/requirements-test.txt "about 1.1 GB"
 cargo build --release --locked --quiet
 python=$state/venv-test/bin/python

@@ -30,6 +30,7 @@ mod library;
 mod manifest;
 mod model;
 mod model_error;
+mod operators;
 mod probe;
 mod prune;
 mod runtime;

@@ -8,6 +8,7 @@ use ort::value::{Outlet, TensorElementType};
 use crate::device::Device;
 use crate::engine::EngineOptions;
 use crate::manifest::{CovarianceSpec, Manifest};
+use crate::operators;
 use crate::runtime::Runtime;
 
 /// The name ONNX Runtime gives to what runs on the device.
@@ -24,21 +25,23 @@ pub(crate) fn open(
     graph: &[u8],
     options: &EngineOptions,
 ) -> ort::Result<Session> {
-    let mut builder = Session::builder(runtime.environment())?
+    let builder = Session::builder(runtime.environment())?
         .with_intra_threads(options.threads)?
         // A spinning thread takes a core from the stage that prepares the next batch.
         .with_intra_op_spinning(false)?
         .with_deterministic_compute(true)?;
-    if let Device::Cuda { index } = options.device {
-        if !CUDA::is_available()? {
-            return Err(ort::Error::new("this ONNX Runtime was built without CUDA"));
-        }
-        builder = builder
-            .with_execution_providers([cuda(index)])?
-            // Registering the GPU does not place the nodes on it; this makes the rest an error.
-            .with_disable_cpu_fallback()?;
+    let Device::Cuda { index } = options.device else {
+        // They run on the CPU alone: a GPU takes the functions that the graph has in their place.
+        return builder.with_operators(operators::domain()?)?.commit_from_memory(graph);
+    };
+    if !CUDA::is_available()? {
+        return Err(ort::Error::new("this ONNX Runtime was built without CUDA"));
     }
-    builder.commit_from_memory(graph)
+    builder
+        .with_execution_providers([cuda(index)])?
+        // Registering the GPU does not place the nodes on it; this makes the rest an error.
+        .with_disable_cpu_fallback()?
+        .commit_from_memory(graph)
 }
 
 fn cuda(index: u32) -> ExecutionProviderDispatch {

@@ -181,6 +181,23 @@ def test_plain_and_fast_graph_agree_with_the_reference(kind, regions, members, h
         np.testing.assert_allclose(ours, other, atol=1e-5)
 
 
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize(("kind", "regions"), [("rrnet", 1), ("rrnet", 4), ("resnet", 1)])
+def test_the_functions_of_our_operators_give_the_plain_graph(kind, regions, half):
+    pytest.importorskip("onnx")
+    from starmill_export.rrnet import fast_graph, operators, plain_graph
+
+    ensemble_model = model(kind, regions, 3)
+    spectra = RNG.normal(size=(7, 80)).astype(np.float32)
+    exported = fast_graph.build(ensemble_model, "toy", "0", half, kernels=True)
+    ours = [node.op_type for node in exported.graph.node if node.domain == operators.DOMAIN]
+    assert ours.count("ResidualBlocks") == 3
+    assert ours.count("Recurrence") == (3 if kind == "rrnet" else 0)
+    plain = run(plain_graph.build(ensemble_model, "toy", "0", half), spectra)
+    for found, expected in zip(run(exported, spectra), plain, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_eight_bits_move_labels_little_and_a_row_alone_not_at_all():
     pytest.importorskip("onnx")
     from starmill_export.rrnet import fast_graph

@@ -79,7 +79,7 @@ scale = [635.0, 0.75, 0.45]
 command = "make_graphs.py"
 "#;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "open_rows.onnx",
     "fixed_rows.onnx",
     "double.onnx",
@@ -87,6 +87,7 @@ const FILES: [&str; 7] = [
     "CARD.md",
     "committee.onnx",
     "committee.json",
+    "operators.onnx",
 ];
 
 /// The manifest of the graph with errors, a covariance and further columns.

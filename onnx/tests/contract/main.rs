@@ -9,5 +9,6 @@ mod fixture;
 mod forward;
 mod golden;
 mod manifest;
+mod operators;
 mod padding;
 mod shipped;

@@ -6,6 +6,7 @@ the matrix product is exercised.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,21 @@ def make_golden() -> None:
     (HERE / "golden.json").write_text(text + "\n", encoding="utf-8")
 
 
+def make_operators() -> None:
+    """Write an RRNet of random weights with the operators of the domain `starmill`."""
+    sys.path.insert(0, str(HERE.parents[1] / "export"))
+    from starmill_export.rrnet import fast_graph, net
+    from starmill_export.rrnet.examples import Scaling
+    from starmill_export.rrnet.network_file import Ensemble
+
+    shape = net.Shape(bands=5, hidden=11, dense=(13, 7), labels=LABELS, pixels=400)
+    zeros, ones = np.zeros(400), np.ones(400)
+    scaling = Scaling(zeros, ones, np.zeros(LABELS), np.ones(LABELS))
+    ensemble = Ensemble([[net.initial(shape, seed) for seed in (1, 2)]], shape, scaling)
+    graph = fast_graph.build(ensemble, "operators", "1", kernels=True)
+    save_model(graph, HERE / "operators.onnx")
+
+
 if __name__ == "__main__":
     make_graph("open_rows", "N")
     make_graph("fixed_rows", 4)
@@ -224,3 +240,4 @@ if __name__ == "__main__":
     make_golden()
     make_committee()
     make_forward()
+    make_operators()

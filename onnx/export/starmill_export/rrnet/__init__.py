@@ -18,6 +18,7 @@ The modules in the order data meets them:
 `network_file`   what both graphs have in common
 `plain_graph`    the layers as published
 `fast_graph`     the same function, made for a CPU
+`operators`      operators of which Starmill has kernels, with functions for everyone else
 `joined`         ensembles of different labels as one graph
 `folder`         the model folder that the program runs, with `card_tables` and `recipe_golden`
 `speed`          the graphs side by side

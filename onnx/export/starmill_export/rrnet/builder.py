@@ -15,6 +15,7 @@ class Builder:
         self._half = half
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
+        self._functions: dict[tuple[str, str], onnx.FunctionProto] = {}
 
     def weight(self, name: str, value: np.ndarray) -> str:
         """A float32 constant; stored as float16 and cast when the model is loaded, if so asked."""
@@ -39,6 +40,10 @@ class Builder:
         """One node of one output, which it is named after."""
         self._nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
+
+    def function(self, function: onnx.FunctionProto) -> None:
+        """What a node of the function's domain and name computes."""
+        self._functions[function.domain, function.name] = function
 
     def split(self, source: str, outputs: list[str], axis: int) -> list[str]:
         """Equal parts of a tensor."""
@@ -124,9 +129,14 @@ class Builder:
         graph = helper.make_graph(
             self._nodes, name, described[:1], described[1:], list(self._constants.values())
         )
+        domains = sorted({domain for domain, _ in self._functions})
         result = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            functions=list(self._functions.values()),
+            opset_imports=[
+                helper.make_opsetid("", OPSET),
+                *(helper.make_opsetid(domain, 1) for domain in domains),
+            ],
             ir_version=IR_VERSION,
             producer_name=producer,
         )

@@ -112,7 +112,8 @@ def _run(options: argparse.Namespace, report: Callable[[str], None]) -> None:
         return
     chosen = plan(options.kind, options.variant)
     if options.step == "speed":
-        _measure(chosen, options.work, report)
+        untrained = options.work / f"speed-{options.family}-{options.size}" / "model"
+        _measure(chosen, options.work, options.out or untrained, report)
         return
     members = options.work / f"{options.family}-{options.variant}-{options.kind}-{options.size}"
     if options.step == "templates":
@@ -207,9 +208,16 @@ def _write_velocity_templates(options: argparse.Namespace, report: Callable[[str
     report(f"{templates} and {stars}")
 
 
-def _measure(chosen: pipeline.Plan, folder: Path, report: Callable[[str], None]) -> None:
-    """Speed and equality of the graphs of untrained nets, for sizes that nobody has trained."""
+def _measure(
+    chosen: pipeline.Plan, work: Path, folder: Path, report: Callable[[str], None]
+) -> None:
+    """Speed and equality of the graphs of untrained nets, for sizes that nobody has trained.
+
+    They are written as a model folder, so that Starmill can measure them too.
+    """
+    from starmill_export import manifest
     from starmill_export.rrnet import fast_graph, plain_graph, speed
+    from starmill_export.rrnet import folder as model_folder
 
     shape = chosen.shape
     rng = np.random.default_rng(pipeline.SEED)
@@ -239,14 +247,39 @@ def _measure(chosen: pipeline.Plan, folder: Path, report: Callable[[str], None])
         "eight bits": fast_graph.build(
             model, chosen.family, VERSION, half=True, calibration=spectra
         ),
+        "kernels": fast_graph.build(model, chosen.family, VERSION, half=True, kernels=True),
+        "kernels eight bits": fast_graph.build(
+            model, chosen.family, VERSION, half=True, calibration=spectra, kernels=True
+        ),
     }
-    contents = {name: graph.SerializeToString() for name, graph in graphs.items()}
+    contents = {name: graph.SerializeToString(deterministic=True) for name, graph in graphs.items()}
     result = speed.compare(contents, spectra, ones, (1, 8, 16, 32, 64))
     result["bytes"] = {name: len(content) for name, content in contents.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"speed-{chosen.family}.json").write_text(json.dumps(result, indent=1) + "\n")
+    work.mkdir(parents=True, exist_ok=True)
+    (work / f"speed-{chosen.family}.json").write_text(json.dumps(result, indent=1) + "\n")
     for name, values in result.items():
         report(f"{name}: {values}")
+    files = {
+        "onnx": contents["kernels"],
+        "scale": np.concatenate([scaling.pixel_mean, scaling.pixel_spread]).astype("<f4").tobytes(),
+        "golden": model_folder.golden(model, spectra),
+        "card": b"# Untrained nets, to measure with\n",
+    }
+    provenance = {"command": "./onnx/export/train-rrnet.sh speed"}
+    text = model_folder.manifest_text(
+        chosen.family, chosen.names, "c", VERSION, files, model, {}, provenance
+    )
+    manifest.write_folder(folder, files, text, model_folder.FILE_NAMES)
+    report(f"wrote {folder} and {_write_graphs(folder, contents)}")
+
+
+def _write_graphs(folder: Path, contents: dict[str, bytes]) -> Path:
+    """Write all graphs of a model into a folder beside its own."""
+    beside = folder.with_name(folder.name + "-graphs")
+    beside.mkdir(exist_ok=True)
+    for name, content in contents.items():
+        (beside / f"{name.replace(' ', '-')}.onnx").write_bytes(content)
+    return beside
 
 
 def _add_templates(
@@ -298,6 +331,10 @@ def _export(
         graphs["eight bits"] = fast_graph.build(
             model, chosen.family, VERSION, half=True, calibration=calibration
         )
+        graphs["kernels"] = fast_graph.build(model, chosen.family, VERSION, True, kernels=True)
+        graphs["kernels eight bits"] = fast_graph.build(
+            model, chosen.family, VERSION, True, calibration, kernels=True
+        )
     contents = {name: graph.SerializeToString(deterministic=True) for name, graph in graphs.items()}
     summary = {
         "labels": chosen.names,
@@ -318,7 +355,7 @@ def _export(
     vectors = np.concatenate([scaling.pixel_mean, scaling.pixel_spread]).astype("<f4")
     errors = json.loads((options.work / "emulator.json").read_text())
     files = {
-        "onnx": contents.get("fast", contents["plain"]),
+        "onnx": contents.get("kernels", contents["plain"]),
         "scale": vectors.tobytes(),
         "golden": model_folder.golden(model, spectra),
         "recipe_golden": recipe_golden.content(
@@ -343,10 +380,7 @@ def _export(
         chosen.family, chosen.names, chosen.variant, VERSION, files, model, ignorance, provenance
     )
     manifest.write_folder(folder, files, text, model_folder.FILE_NAMES)
-    beside = folder.with_name(folder.name + "-graphs")
-    beside.mkdir(exist_ok=True)
-    for name, content in contents.items():
-        (beside / f"{name.replace(' ', '-')}.onnx").write_bytes(content)
+    beside = _write_graphs(folder, contents)
     (beside / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     report(f"wrote {folder} and {beside}")
 

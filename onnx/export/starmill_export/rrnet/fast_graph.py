@@ -8,6 +8,8 @@
 - The recurrence is unrolled: one product drives all steps, and each step is one node.
 - Trunks with equal weights, as SPEMR's fine-tuning leaves them, are evaluated once, and the first
   dense layers behind one trunk are one product.
+
+With `kernels`, all blocks of a trunk are one operator and the recurrence is another (`operators.py`).
 """
 
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from starmill_export.rrnet.network_file import (
     add_outputs_of_head,
     outputs,
 )
+from starmill_export.rrnet.operators import add_recurrence, add_residual_blocks
 
 
 @dataclass
@@ -52,10 +55,11 @@ def build(
     version: str,
     half: bool = False,
     calibration: np.ndarray | None = None,
+    kernels: bool = False,
 ) -> onnx.ModelProto:
     """`spectrum` [N, pixels], standardised, to the outputs of `network_file`.
 
-    `calibration`, some hundred standardised spectra, asks for the two largest products of a member,
+    `kernels` asks for the operators of `operators` where Starmill has a kernel. `calibration`, some hundred standardised spectra, asks for the two largest products of a member,
     into the recurrence and into the first dense layer, in 8 bits.
     """
     if not model.shape.residual:
@@ -63,15 +67,20 @@ def build(
     builder = Builder(half)
     trunks = shared_trunks(model)
     shape = model.shape
-    # Two dimensions, for the kernels that want them, of which the first is one high.
-    source = builder.add("Unsqueeze", [INPUT, builder.ints(1, 2)], "pixels")
+    if kernels:
+        source, add_blocks = INPUT, add_residual_blocks
+    else:
+        # Two dimensions, for the kernels that want them, of which the first is one high.
+        source, add_blocks = builder.add("Unsqueeze", [INPUT, builder.ints(1, 2)], "pixels"), _blocks
     values = [
-        _blocks(builder, source, trunk.parameters, shape, f"trunk{index}")
+        add_blocks(builder, source, trunk.parameters, shape, f"trunk{index}")
         for index, trunk in enumerate(trunks)
     ]
     if shape.recurrent:
         values = [
-            _recurrence(builder, value, trunk.parameters, shape, calibration, f"trunk{index}")
+            _recurrence(
+                builder, value, trunk.parameters, shape, calibration, kernels, f"trunk{index}"
+            )
             for index, (value, trunk) in enumerate(zip(values, trunks, strict=True))
         ]
     else:
@@ -172,11 +181,13 @@ def _recurrence(
     weights: Parameters,
     shape: Shape,
     calibration: np.ndarray | None,
+    kernels: bool,
     name: str,
 ) -> str:
     """States of all bands, [N, features]: one product drives every step, one node carries it."""
-    bands = builder.reshape(value, f"{name}.bands", 0, shape.bands, shape.band)
-    first = builder.add("Transpose", [bands], f"{name}.steps", perm=[1, 0, 2])
+    first = builder.reshape(value, f"{name}.bands", 0, shape.bands, shape.band)
+    if not kernels:
+        first = builder.add("Transpose", [first], f"{name}.steps", perm=[1, 0, 2])
     bias = weights["rnn.bias_ih_l0"] + weights["rnn.bias_hh_l0"]
     arguments = first, f"{name}.driven", weights["rnn.weight_ih_l0"].T, bias
     if calibration is None:
@@ -184,6 +195,8 @@ def _recurrence(
     else:
         step = _step_of_bands(weights, shape, calibration)
         driven = builder.integer_product(*arguments, step, 0)
+    if kernels:
+        return add_recurrence(builder, driven, weights, shape, name)
     drives = [driven]
     if shape.bands > 1:
         titles = [f"{name}.drive{band}" for band in range(shape.bands)]
