@@ -9,7 +9,8 @@
 - Trunks with equal weights, as SPEMR's fine-tuning leaves them, are evaluated once, and the first
   dense layers behind one trunk are one product.
 
-With `kernels`, all blocks of a trunk are one operator and the recurrence is another (`operators.py`).
+With `kernels`, all blocks of a trunk are one operator and the recurrence is another
+(`operators.py`).
 """
 
 from dataclasses import dataclass
@@ -59,8 +60,9 @@ def build(
 ) -> onnx.ModelProto:
     """`spectrum` [N, pixels], standardised, to the outputs of `network_file`.
 
-    `kernels` asks for the operators of `operators` where Starmill has a kernel. `calibration`, some hundred standardised spectra, asks for the two largest products of a member,
-    into the recurrence and into the first dense layer, in 8 bits.
+    `kernels` asks for the operators of which Starmill has kernels. `calibration`, some hundred
+    standardised spectra, asks for the two largest products of a member, into the recurrence and
+    into the first dense layer, in 8 bits.
     """
     if not model.shape.residual:
         raise ValueError("the fast graph is for residual trunks: export StarNet as a plain graph")
@@ -71,7 +73,10 @@ def build(
         source, add_blocks = INPUT, add_residual_blocks
     else:
         # Two dimensions, for the kernels that want them, of which the first is one high.
-        source, add_blocks = builder.add("Unsqueeze", [INPUT, builder.ints(1, 2)], "pixels"), _blocks
+        source, add_blocks = (
+            builder.add("Unsqueeze", [INPUT, builder.ints(1, 2)], "pixels"),
+            _blocks,
+        )
     values = [
         add_blocks(builder, source, trunk.parameters, shape, f"trunk{index}")
         for index, trunk in enumerate(trunks)

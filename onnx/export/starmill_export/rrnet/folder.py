@@ -257,9 +257,14 @@ def card(family: str, summary: dict, emulator_errors: list[dict]) -> str:
     lines += [*card_tables.calibration(summary), *card_tables.eight_bits(summary)]
     if summary["regions"] > 1:
         lines += _regions()
-    lines += ["", "## Speed", "", "Spectra per CPU second on one core, ONNX Runtime alone: of the graph"]
-    lines += ["with kernels, which is shipped, it runs the functions. `ops/bench.sh rrnet` measures"]
-    lines += ["what Starmill makes of it.", ""]
+    lines += [
+        "",
+        "## Speed",
+        "",
+        "Spectra per CPU second on one core, ONNX Runtime alone: of the graph with kernels, which",
+        "is shipped, it runs the functions. `ops/bench.sh rrnet` measures Starmill's kernels.",
+        "",
+    ]
     batches = {key: value for key, value in summary["speed"].items() if key.startswith("batch")}
     graphs = list(next(iter(batches.values())))
     lines += ["| | " + " | ".join(graphs) + " |", "| --- " * (len(graphs) + 1) + "|"]
