@@ -5,6 +5,7 @@
 //! `ops/bench.sh rrnet FOLDER` runs this.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -87,7 +88,10 @@ fn with_graph(folder: &Path, name: &str) -> tempfile::TempDir {
         folder.file_name().and_then(|name| name.to_str()).unwrap()
     ));
     let graph = fs::read(graphs.join(format!("{name}.onnx"))).unwrap();
-    let hash: String = Sha256::digest(&graph).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = Sha256::digest(&graph).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    });
     let target = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();

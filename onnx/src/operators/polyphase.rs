@@ -6,6 +6,8 @@
 //! planes, shifted by one at most, and a pool merges pairs of planes. All planes of all blocks have
 //! the same length. The digits of a value depend on neither its lane nor its row.
 
+#![expect(clippy::inline_always, reason = "only what is inlined is compiled for the processor")]
+
 use pulp::{Arch, Simd, WithSimd};
 
 /// Weights [outputs, inputs, taps].
@@ -99,7 +101,7 @@ impl Planes {
 impl Blocks {
     pub(super) fn new(pixels: usize, blocks: &[BlockWeights]) -> Result<Self, &'static str> {
         let tile = 1usize << blocks.len().min(16);
-        if blocks.is_empty() || pixels == 0 || pixels % tile != 0 {
+        if blocks.is_empty() || pixels == 0 || !pixels.is_multiple_of(tile) {
             return Err("the number of pixels cannot be halved once a block");
         }
         let mut channels = 1;

@@ -1,5 +1,7 @@
 //! The operator `Recurrence`: the states of a recurrent layer from what drives it.
 
+#![expect(clippy::inline_always, reason = "only what is inlined is compiled for the processor")]
+
 use ort::operator::{
     ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput,
 };
@@ -29,7 +31,7 @@ impl Operator for Recurrence {
         [OperatorOutput::required(TensorElementType::Float32)]
     }
 
-    fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> Result<Carry> {
+    fn create_kernel(&self, context: &KernelContext<'_>) -> Result<Carry> {
         match constant(context, 1)? {
             (shape, weight) if matches!(shape[..], [width, other] if width == other) => {
                 Ok(Carry::new(shape[0], &weight))

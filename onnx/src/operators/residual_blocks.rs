@@ -1,4 +1,4 @@
-//! The operator `ResidualBlocks`: all residual blocks of RRNet from spectra to features.
+//! The operator `ResidualBlocks`: all residual blocks of `RRNet` from spectra to features.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ use super::polyphase::{BlockWeights, Blocks, Convolution};
 /// Inputs: spectra [N, pixels], then five constants for each block: weight [outputs, inputs, 3] and
 /// bias of the first convolution, weight [outputs, outputs, 4] of the second with the pool in it,
 /// weight [outputs, inputs, 2] of the shortcut with the pool in it, and the bias of their sum.
-/// Output: [N, pixels / 2^blocks, channels] behind a ReLU.
+/// Output: [N, pixels / 2^blocks, channels] behind a `Relu`.
 #[derive(Default)]
 pub(super) struct ResidualBlocks {
     /// Shared by all nodes of a session, which run one after another: it stays in the cache.
@@ -39,7 +39,7 @@ impl Operator for ResidualBlocks {
         [OperatorOutput::required(TensorElementType::Float32)]
     }
 
-    fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> Result<ResidualKernel> {
+    fn create_kernel(&self, context: &KernelContext<'_>) -> Result<ResidualKernel> {
         let inputs = context.inputs()?;
         let pixels = inputs.first().and_then(|spectra| match spectra.dtype().tensor_shape()?[..] {
             [_, pixels] => usize::try_from(pixels).ok(),

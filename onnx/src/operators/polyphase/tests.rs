@@ -7,7 +7,7 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
-        (f64::from(state) / f64::from(u32::MAX) * 2.0 - 1.0) as f32
+        f32::from((state >> 16) as u16) / 32768.0 - 1.0
     };
     (0..count).map(|_| next()).collect()
 }
