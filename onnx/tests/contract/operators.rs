@@ -1,9 +1,10 @@
 //! The operators of this crate give what the functions give that graphs bring along.
 
 use std::fs;
+use std::path::Path;
 
-use ndarray::{Array2, Axis};
-use starmill_onnx::{Engine, Outputs, Runtime};
+use ndarray::{Array1, Array2, Axis};
+use starmill_onnx::{Engine, Model, Outputs, Runtime};
 
 use crate::fixture::{Folder, cpu, data, runtime, sha256};
 
@@ -72,5 +73,43 @@ fn kernels_take_a_row_alike_at_every_position() {
     for (index, row) in input.outer_iter().enumerate() {
         let alone = engine.run(row.insert_axis(Axis(0))).unwrap();
         assert_eq!(alone.labels.row(0), together.labels.row(index), "row {index}");
+    }
+}
+
+#[test]
+fn kernels_and_functions_agree_on_the_shipped_rrnet() {
+    let Some(runtime) = runtime() else { return };
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/rrnet");
+    let model = Model::open(&shipped).unwrap();
+    let graph = fs::read(shipped.join("model.onnx")).unwrap();
+    let portable = with_domain(&graph, "portable");
+    assert_ne!(graph, portable, "the graph has no operator of this crate");
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(&shipped).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    let text = fs::read_to_string(shipped.join("manifest.toml")).unwrap();
+    let text = text.replace(&model.manifest.files.onnx.sha256, &sha256(&portable));
+    fs::write(folder.path().join("manifest.toml"), text).unwrap();
+    fs::write(folder.path().join("model.onnx"), portable).unwrap();
+    let golden = model.golden().unwrap();
+    let rows = golden.cases.into_iter().map(|case| Array1::from(case.input));
+    let rows: Vec<_> = rows.map(|row| row.insert_axis(Axis(0))).collect();
+    let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
+    let input = ndarray::concatenate(Axis(0), &views).unwrap();
+    let options = cpu(input.nrows());
+    let kernels = run(&mut Engine::open(runtime, &model, &options).unwrap(), &input);
+    let model = Model::open(folder.path()).unwrap();
+    let functions = run(&mut Engine::open(runtime, &model, &options).unwrap(), &input);
+    let scale = &model.manifest.golden.scale;
+    for (ours, theirs) in
+        [(kernels.labels, functions.labels), (kernels.sigma.unwrap(), functions.sigma.unwrap())]
+    {
+        let difference = |((row, label), &value): ((usize, usize), &f32)| {
+            f64::from(value - theirs[(row, label)]).abs() / scale[label]
+        };
+        let largest = ours.indexed_iter().map(difference).fold(0.0, f64::max);
+        assert!(largest < 1e-5, "{largest} of the spread of a label");
     }
 }
