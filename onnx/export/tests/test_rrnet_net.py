@@ -11,6 +11,11 @@ RNG = np.random.default_rng(3)
 SMALL = Shape(bands=5, hidden=7, dense=(12, 9), labels=4, pixels=80)
 
 
+@pytest.fixture(autouse=True)
+def same_numbers_whatever_ran_before():
+    RNG.bit_generator.state = np.random.default_rng(3).bit_generator.state
+
+
 def convolved(value, weight, bias):
     """The definition, on [n, channels, pixels]."""
     reach = weight.shape[2] // 2
