@@ -314,6 +314,8 @@ mod tests {
             subclass: long(),
             release: long(),
             rv_source: long(),
+            extname_blue: long(),
+            extname_red: long(),
             ..Meta::default()
         };
         let most = MAX_PIXELS as u32;

@@ -118,7 +118,8 @@ def _add_combination(builder: Builder, heads: list[list[tuple[str, str]]], model
     """
     regions = [_combined(builder, members, f"region{index}") for index, members in enumerate(heads)]
     mean, variance, factors = regions[0]
-    winner = builder.constant("fusion0.number", np.ones(1, np.float32))
+    if len(regions) > 1:
+        winner = builder.constant("fusion0.number", np.ones(1, np.float32))
     for index, (other_mean, other_variance, other_factors) in enumerate(regions[1:], start=1):
         name = f"fusion{index}"
         better = builder.add("Less", [other_variance, variance], f"{name}.better")
