@@ -7,6 +7,7 @@
 mod support;
 
 mod cases;
+mod model_folder;
 mod speed;
 
 use std::fs;

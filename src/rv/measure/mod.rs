@@ -1,6 +1,6 @@
 //! Radial velocities from the spectra themselves: a cross-correlation with synthetic templates.
 //!
-//! Each arm is put into bins of constant velocity ([`bins`]), divided by its pseudo-continuum and
+//! Each arm is put into bins of constant velocity (`bins`), divided by its pseudo-continuum and
 //! correlated, with weights from its ivar, with every template at every trial velocity in Fourier
 //! space (Tonry & Davis 1979). The arms are put together by their likelihoods (Zucker 2003, MNRAS 342,
 //! 1291), in which the noise of each is what its best template leaves: neither a wrong ivar nor a
