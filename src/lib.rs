@@ -8,7 +8,8 @@
 //!    Where a survey publishes radial velocities apart, [`rv`] adds them.
 //! 4. [`prep`]: the model's recipe of pure steps; gives the model's input.
 //! 5. `starmill_onnx`: the model itself, run by ONNX Runtime.
-//! 6. [`estimate`]: from outputs to labels with quality bits.
+//! 6. [`estimate`]: from outputs to labels with quality bits. Where the model goes from labels to
+//!    spectra, [`fit`] finds the labels.
 //! 7. [`catalogue`]: rows and rejects, committed in segments and sealed in two formats.
 //! 8. [`ledger`]: which inputs are done.
 //! 9. [`report`]: one page about a sealed catalogue and the nights before it.
@@ -32,6 +33,7 @@ mod diary;
 pub mod estimate;
 pub mod explain;
 pub mod failpoint;
+pub mod fit;
 pub mod fits;
 pub mod generate;
 pub mod http;

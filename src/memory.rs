@@ -36,11 +36,11 @@ impl Measured {
     /// Opens two sessions of the model on the configured device and looks at what they take.
     ///
     /// # Errors
-    /// Those of [`Ready::proven_engine`].
+    /// Those of [`Ready::proven_estimator`].
     pub fn of(model: &Ready, runtime: &Runtime, config: &Config) -> Result<Self, SetupError> {
-        let first = model.proven_engine(runtime, config)?;
+        let first = model.proven_estimator(runtime, config)?;
         let (before, process) = (rss_bytes(), peak_rss_bytes());
-        let second = model.proven_engine(runtime, config)?;
+        let second = model.proven_estimator(runtime, config)?;
         let session = rss_bytes().unwrap_or(0).saturating_sub(before.unwrap_or(0));
         drop((first, second));
         Ok(Self { process: process.unwrap_or(0), session })

@@ -79,8 +79,8 @@ pub fn run(
     let begin = Instant::now();
     fail::fail_point!("run-begins");
     let runtime = load_runtime(config)?;
-    let first_engine = job.model.proven_engine(runtime, config)?;
-    let provider = first_engine.provider().to_owned();
+    let first = job.model.proven_estimator(runtime, config)?;
+    let provider = first.provider().to_owned();
     let made = Made {
         provenance: job.model.provenance(runtime, &provider),
         model_files: job.model.file_digests()?,
@@ -274,7 +274,9 @@ impl Plan<'_> {
         };
         let infer = {
             let (model, config, counters) = (model.clone(), config.clone(), Arc::clone(counters));
-            move || Ok(Infer::new(model.engine(runtime, &config)?, &model, Arc::clone(&counters)))
+            move || {
+                Ok(Infer::new(model.estimator(runtime, &config)?, &model, Arc::clone(&counters)))
+            }
         };
         let write = {
             let (rack, persevere) = (Arc::clone(rack), persevere.clone());

@@ -1,7 +1,6 @@
 //! Quality bits of a catalogue row, one name and one sentence each.
 //!
-//! Bits 0 to 15 are named here; 16 to 30 are reserved for later steps and model kinds; bit 31 stays
-//! clear so that the mask is a positive 32-bit integer everywhere.
+//! Bits 0 to 18 are named here; 19 to 30 are reserved for later steps and model kinds; bit 31 stays clear so that the mask is a positive 32-bit integer everywhere.
 
 /// A set of quality bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,6 +48,9 @@ bits! {
     NEWER_REDUCTION = 13, "newer_reduction", false, "An earlier volume of the night has a row of this observation, whose place this one takes.";
     NO_RV = 14, "no_rv", true, "No radial velocity is known; the spectrum was prepared as if it were zero.";
     RV_DOUBTFUL = 15, "rv_doubtful", true, "The radial velocity was measured, but the arms contradict each other or a second peak is nearly as high: perhaps two stars.";
+    FIT_NOT_CONVERGED = 16, "fit_not_converged", true, "The fit ended before its steps were small against the errors.";
+    FIT_AT_BOUND = 17, "fit_at_bound", false, "A fitted label lies at the end of its range; the column `at_bound` says which.";
+    FIT_LOST = 18, "fit_lost", true, "The temperature, the gravity or the velocity of the fit lies at the end of its range.";
 }
 
 impl Quality {
@@ -110,7 +112,7 @@ mod tests {
     #[test]
     fn bits_are_unique_and_outside_the_reserved_range() {
         for (position, bit) in BITS.iter().enumerate() {
-            assert!(bit.bit < 16, "{} is in the reserved range", bit.name);
+            assert!(bit.bit < 20, "{} is in the reserved range", bit.name);
             assert!(
                 BITS[..position].iter().all(|other| other.bit != bit.bit && other.name != bit.name)
             );

@@ -1,12 +1,14 @@
 //! A model ready to run: its folder found and hashed, its recipe parsed, the library loaded.
 
+mod estimator;
+mod fitted;
 mod forward;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use starmill_onnx::{Device, Engine, EngineError, EngineOptions, Model, ModelError, Runtime};
+use starmill_onnx::{AnyModel, Engine, EngineError, Model, ModelError, Runtime};
 use thiserror::Error;
 
 use crate::catalogue::{
@@ -19,6 +21,8 @@ use crate::rv::RvError;
 use crate::stage::Reading;
 use crate::survey::LAMOST_MRS;
 
+pub use estimator::{Estimates, Estimator, FitEngine, Network};
+pub use fitted::FitSetup;
 pub use forward::ReadyForward;
 
 /// A model that cannot be used as configured.
@@ -62,6 +66,21 @@ pub enum SetupError {
     /// ONNX Runtime or the device cannot be used.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A forward model that is not meant to be fitted, or that only is.
+    #[error(
+        "the forward model {model} cannot be fitted to spectra: that needs a [fit] section, \
+         surveys and a Jacobian; use it with `starmill generate`, or choose another model"
+    )]
+    NotFitted {
+        /// The model.
+        model: String,
+    },
+    /// A fit where a network that gives labels is needed.
+    #[error("{model} is fitted and has no network from spectra to labels; choose another model")]
+    NoNetwork {
+        /// The model.
+        model: String,
+    },
     /// The radial velocities that the model may need cannot be read.
     #[error(transparent)]
     Velocities(#[from] RvError),
@@ -81,6 +100,8 @@ pub struct Ready {
     pub labels: Arc<LabelRule>,
     /// What is read of files, and what is added to it.
     pub reading: Reading,
+    /// How the model is fitted, if it goes from labels to spectra.
+    pub fit: Option<Arc<FitSetup>>,
 }
 
 /// The folder of models: as configured, else the first of the usual places that exists.
@@ -133,7 +154,10 @@ impl Ready {
     /// # Errors
     /// [`SetupError`] says what is missing or broken.
     pub fn open(config: &Config, name: &str) -> Result<Self, SetupError> {
-        let model = Model::open(model_dir(config, name)?)?;
+        let model = match AnyModel::open(model_dir(config, name)?)? {
+            AnyModel::Regressor(model) => *model,
+            AnyModel::Forward(_) => return fitted::open(config, name),
+        };
         model.check_files()?;
         let manifest = &model.manifest;
         let scale = manifest.files.scale.as_ref().map(|file| model.read(file)).transpose()?;
@@ -144,20 +168,49 @@ impl Ready {
         let chosen = chosen(&model, &config.models.columns)?;
         let labels = Arc::new(label_rule(&model, chosen));
         let reading = Reading::of(config, &model.manifest.surveys)?;
-        Ok(Self { recipe: Arc::new(recipe), labels, model, reading })
+        Ok(Self { recipe: Arc::new(recipe), labels, model, reading, fit: None })
     }
 
     /// Opens a session of the model on the configured device.
     ///
     /// # Errors
-    /// [`SetupError::Engine`] when the graph does not fit the manifest or the device is not there.
+    /// [`SetupError::Engine`] when the graph does not fit the manifest or the device is not there,
+    /// [`SetupError::NoNetwork`] for a model that is fitted.
     pub fn engine(&self, runtime: &Runtime, config: &Config) -> Result<Engine, SetupError> {
-        let options = EngineOptions {
-            device: config.onnx.device.parse::<Device>()?,
-            batch: config.infer.batch,
-            threads: config.infer.threads,
-        };
+        if self.fit.is_some() {
+            return Err(SetupError::NoNetwork { model: self.id() });
+        }
+        let options = forward::options(config, config.infer.batch)?;
         Ok(Engine::open(runtime, &self.model, &options)?)
+    }
+
+    /// Opens whatever gives labels: a session of the network, or its fit.
+    ///
+    /// # Errors
+    /// [`SetupError::Engine`] when the graph does not fit the manifest or the device is not there.
+    pub fn estimator(&self, runtime: &Runtime, config: &Config) -> Result<Estimator, SetupError> {
+        let Some(fit) = &self.fit else {
+            return Ok(Estimator::Network(Box::new(self.engine(runtime, config)?)));
+        };
+        let options = forward::options(config, config.infer.batch)?;
+        Ok(Estimator::Fit(Box::new(fit.engine(runtime, &options)?)))
+    }
+
+    /// The same, held to the golden cases, which also warms it up.
+    ///
+    /// # Errors
+    /// Those of [`Ready::estimator`], and [`EngineError::GoldenMismatch`] when this machine's
+    /// arithmetic is not the exporter's.
+    pub fn proven_estimator(
+        &self,
+        runtime: &Runtime,
+        config: &Config,
+    ) -> Result<Estimator, SetupError> {
+        let Some(fit) = &self.fit else {
+            return Ok(Estimator::Network(Box::new(self.proven_engine(runtime, config)?)));
+        };
+        let options = forward::options(config, config.infer.batch)?;
+        Ok(Estimator::Fit(Box::new(fit.proven_engine(runtime, &options)?)))
     }
 
     /// Opens a session and holds it to the golden rows, which also warms it up.

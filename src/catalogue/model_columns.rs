@@ -1,6 +1,6 @@
 //! The columns that a model adds: its labels with their errors, and columns of several values.
 
-use super::column_list::{Table, column, estimate, float};
+use super::column_list::{Table, column, estimate, float, int};
 use super::columns::{Cell, Column, Kind, LabelColumn, ModelColumns, VectorColumn};
 
 pub(super) fn model_columns(model: &ModelColumns) -> Vec<Column> {
@@ -40,6 +40,18 @@ fn error_column(position: usize, label: &LabelColumn) -> Column {
 fn vector_column(first: usize, vector: &VectorColumn) -> Column {
     let VectorColumn { name, unit, ucd, description, shape, integer } = vector;
     let width = vector.width();
+    if shape.is_empty() {
+        let kind = if *integer { Kind::Int32 } else { Kind::Float32 };
+        let value = estimate(move |e| match (e.vectors.get(first), kind) {
+            (Some(&value), Kind::Int32) =>
+            {
+                #[expect(clippy::cast_possible_truncation, reason = "it is a whole number")]
+                int(Some(value as i32))
+            }
+            (value, _) => float(value.copied()),
+        });
+        return column(Table::Rows, (name, kind), (unit, ucd), description, value);
+    }
     let kind = if *integer { Kind::Integers(width) } else { Kind::Floats(width) };
     let value = estimate(move |e| {
         Cell::Values(e.vectors.get(first..first + width).map(<[f32]>::to_vec).unwrap_or_default())

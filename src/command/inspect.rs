@@ -4,8 +4,6 @@ mod json;
 
 use std::thread;
 
-use ndarray::ArrayView2;
-
 use super::Exit;
 use crate::cli::InspectArgs;
 use crate::config::Config;
@@ -72,7 +70,9 @@ pub(super) fn inspect(config: &Config, args: &InspectArgs) -> anyhow::Result<Exi
     }
     if let Some(path) = &args.plot {
         let shown = result.as_ref().and_then(|(ready, result)| {
-            result.as_ref().ok().map(|(prepared, estimate)| plot::Result {
+            // The input of a fit is the flux itself, which is drawn in any case.
+            let result = result.as_ref().ok().filter(|_| ready.fit.is_none());
+            result.map(|(prepared, estimate)| plot::Result {
                 model: ready.id(),
                 grid: ready.recipe.grid(),
                 input: prepared,
@@ -195,11 +195,10 @@ fn estimate(
         Ok(prepared) => prepared,
         Err(reject) => return Ok((ready, Err(reject))),
     };
-    let mut engine = ready.engine(load_runtime(config)?, config)?;
-    let input = ArrayView2::from_shape((1, prepared.input.len()), &prepared.input)?;
-    let outputs = engine.run(input)?;
+    let mut estimator = ready.estimator(load_runtime(config)?, config)?;
     let identity = Identity::of(spectrum);
-    let estimate = ready.labels.conclude(&identity, &prepared, &outputs, 0);
+    let estimates = estimator.run(&[(&identity, &prepared)])?;
+    let estimate = estimates.conclude(&ready.labels, &identity, &prepared, 0);
     Ok((ready, estimate.map(|estimate| (prepared.input, estimate))))
 }
 

@@ -73,7 +73,7 @@ pub fn replay(config: &Config, ready: &Ready, path: &Path, which: Which) -> anyh
 
 /// Runs the network on a batch of this one, padded as every batch of a run.
 fn infer(config: &Config, ready: &Ready, prepared: Item<Prepared>) -> anyhow::Result<Outcome> {
-    let engine = ready.proven_engine(load_runtime(config)?, config)?;
+    let engine = ready.proven_estimator(load_runtime(config)?, config)?;
     let mut out = Outlet::collecting();
     let mut stage = Infer::new(engine, ready, Arc::new(Counters::default()));
     match stage.process(&mut [prepared], &mut out) {

@@ -12,6 +12,7 @@ mod despike;
 mod grid;
 mod lanes;
 mod mask;
+mod native;
 mod observer;
 mod resample;
 mod rest_frame;
@@ -26,6 +27,7 @@ pub use degrade::{Degrade, Weighting};
 pub use despike::Despike;
 pub use grid::Grid;
 pub use mask::{MaskRule, PixelMask, Rule};
+pub use native::{Pixels, Window as NativeWindow};
 pub use observer::{Observer, Seen};
 pub use resample::{Resample, Window};
 pub(crate) use rest_frame::SPEED_OF_LIGHT;
@@ -42,6 +44,7 @@ use crate::quality::Quality;
 use crate::reject::Reject;
 use crate::spectrum::Spectrum;
 use binned::Binned;
+use native::Native;
 use windowed::Windowed;
 
 /// A step as a manifest writes it.
@@ -54,6 +57,8 @@ pub enum Step {
     Degrade(Degrade),
     /// Scales each spectrum to zero mean and unit standard deviation.
     Zscore {},
+    /// Takes the pixels of a window as they are.
+    Native(NativeWindow),
     /// Judges the signal-to-noise ratio.
     Snr(SnrRule),
     /// Shifts the wavelengths to the rest frame of the star.
@@ -77,8 +82,8 @@ pub enum Step {
 pub enum RecipeError {
     /// A step is unknown or has wrong parameters.
     #[error(
-        "recipe step {number}: {problem}; this version knows mask, degrade and zscore, and snr, \
-         rest_frame, bad_pixels, resample, despike, continuum, clip and scale"
+        "recipe step {number}: {problem}; this version knows mask, degrade and zscore, mask and native, and \
+         snr, rest_frame, bad_pixels, resample, despike, continuum, clip and scale"
     )]
     Step {
         /// Position in the manifest, from 1.
@@ -88,7 +93,7 @@ pub enum RecipeError {
     },
     /// The steps do not come in an order that can be run.
     #[error(
-        "the recipe must be mask, degrade, then any zscore; or resample, with any of snr, \
+        "the recipe must be mask, degrade, then any zscore; or any snr, mask, native; or resample, with any of snr, \
          rest_frame, bad_pixels before it and any of despike, continuum, clip, scale behind it, in \
          this order; it is {0}"
     )]
@@ -110,10 +115,12 @@ pub struct Recipe {
     grid: Grid,
 }
 
-/// What a recipe makes of a spectrum: means in bins, or the normalised flux in windows.
+/// What a recipe makes of a spectrum: means in bins, the pixels as they are, or the normalised flux
+/// in windows.
 #[derive(Debug, Clone, PartialEq)]
 enum Kind {
     Binned(Binned),
+    Native(Native),
     Windowed(Box<Windowed>),
 }
 
@@ -154,6 +161,8 @@ impl Recipe {
         let (kind, grid) = if let Some(binned) = Binned::new(&parsed) {
             let (binned, grid) = binned?;
             (Kind::Binned(binned), grid)
+        } else if let Some(native) = Native::new(&parsed) {
+            (Kind::Native(native), Grid::default())
         } else if let Some(windowed) = Windowed::new(&parsed, scale) {
             let (windowed, grid) = windowed?;
             (Kind::Windowed(Box::new(windowed)), grid)
@@ -161,8 +170,12 @@ impl Recipe {
             let names = steps.iter().filter_map(|step| step.get("step")?.as_str());
             return Err(RecipeError::Order(names.collect::<Vec<_>>().join(", ")));
         };
-        if grid.bins() != width {
-            return Err(RecipeError::Width { gives: grid.bins(), takes: width });
+        let gives = match &kind {
+            Kind::Native(native) => native.width(),
+            _ => grid.bins(),
+        };
+        if gives != width {
+            return Err(RecipeError::Width { gives, takes: width });
         }
         Ok(Self { kind, grid })
     }
@@ -199,11 +212,12 @@ impl Recipe {
     ) -> Result<Prepared, Reject> {
         match &self.kind {
             Kind::Binned(recipe) => recipe.prepare(spectrum, &self.grid, observer),
+            Kind::Native(recipe) => recipe.prepare(spectrum),
             Kind::Windowed(recipe) => recipe.prepare(spectrum, workspace, observer),
         }
     }
 
-    /// The grid of the model's input.
+    /// The grid of the model's input; empty if that is the pixels as they are.
     pub fn grid(&self) -> &Grid {
         &self.grid
     }

@@ -38,7 +38,7 @@ impl Maker {
 
     fn of(config: &Config, model: Ready) -> anyhow::Result<Self> {
         let runtime = load_runtime(config)?;
-        let provider = model.proven_engine(runtime, config)?.provider().to_owned();
+        let provider = model.proven_estimator(runtime, config)?.provider().to_owned();
         let made = Made {
             provenance: model.provenance(runtime, &provider),
             model_files: model.file_digests()?,

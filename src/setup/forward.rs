@@ -68,7 +68,7 @@ impl ReadyForward {
     }
 }
 
-fn options(config: &Config, batch: usize) -> Result<EngineOptions, SetupError> {
+pub(super) fn options(config: &Config, batch: usize) -> Result<EngineOptions, SetupError> {
     let device = config.onnx.device.parse::<Device>()?;
     Ok(EngineOptions { device, batch, threads: config.infer.threads })
 }

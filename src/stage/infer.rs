@@ -2,52 +2,50 @@
 
 use std::sync::Arc;
 
-use ndarray::Array2;
 use starmill_actors::{Halt, Outlet, Stage};
-use starmill_onnx::{Engine, EngineError, Outputs};
+use starmill_onnx::EngineError;
 
 use super::{Counters, poisoned};
 use crate::estimate::LabelRule;
 use crate::failpoint;
-use crate::outcome::{Estimate, Item};
+use crate::outcome::{Estimate, Identity, Item};
 use crate::prep::Prepared;
 use crate::reject::{Code, Reject};
-use crate::setup::Ready;
+use crate::setup::{Estimates, Estimator, Ready};
 
 /// Owns one session of the model.
 pub struct Infer {
-    engine: Engine,
+    estimator: Estimator,
     labels: Arc<LabelRule>,
     pixels: usize,
     counters: Arc<Counters>,
 }
 
-/// The row of a spectrum in what a run of the network gave.
+/// The row of a spectrum in what a run of the model gave.
 struct Row<'a> {
-    outputs: &'a Outputs,
+    estimates: &'a Estimates,
     row: usize,
 }
 
 impl Infer {
-    /// A worker around an engine of the model.
-    pub fn new(engine: Engine, model: &Ready, counters: Arc<Counters>) -> Self {
+    /// A worker around what gives the model's labels.
+    pub fn new(estimator: Estimator, model: &Ready, counters: Arc<Counters>) -> Self {
         let pixels = model.model.manifest.input.pixels;
-        Self { engine, labels: Arc::clone(&model.labels), pixels, counters }
+        Self { estimator, labels: Arc::clone(&model.labels), pixels, counters }
     }
 
-    /// Runs the network on the items that are no rejects.
-    fn run(&mut self, items: &[&Item<Prepared>]) -> Result<Outputs, EngineError> {
+    /// Runs the model on the items that are no rejects.
+    fn run(&mut self, items: &[&Item<Prepared>]) -> Result<Estimates, EngineError> {
         failpoint::infer(items.iter().map(|item| item.origin.file.path.as_path()))?;
-        let mut inputs = Array2::zeros((items.len(), self.pixels));
-        for (mut row, item) in inputs.rows_mut().into_iter().zip(items) {
-            let prepared = item.content.iter().flat_map(|prepared| &prepared.input);
-            row.iter_mut().zip(prepared).for_each(|(to, from)| *to = *from);
-        }
-        self.engine.run(inputs.view())
+        let spectra: Vec<(&Identity, &Prepared)> = items
+            .iter()
+            .filter_map(|item| Some((&*item.identity, item.content.as_ref().ok()?)))
+            .collect();
+        self.estimator.run(&spectra)
     }
 
     /// Runs a batch, and once more if the library fails on it.
-    fn run_twice(&mut self, items: &[&Item<Prepared>]) -> Result<Outputs, EngineError> {
+    fn run_twice(&mut self, items: &[&Item<Prepared>]) -> Result<Estimates, EngineError> {
         self.run(items).or_else(|error| {
             Counters::count(&self.counters.faults.retries_infer);
             tracing::warn!(%error, spectra = items.len(), "inference failed and is tried again");
@@ -57,12 +55,15 @@ impl Infer {
 
     /// Runs one spectrum of a batch that failed as a whole. What fails alone, while zeros do not,
     /// is a reject; where zeros fail as well, the engine is broken and the run must end.
-    fn run_alone(&mut self, item: &Item<Prepared>) -> Result<Result<Outputs, Reject>, EngineError> {
+    fn run_alone(
+        &mut self,
+        item: &Item<Prepared>,
+    ) -> Result<Result<Estimates, Reject>, EngineError> {
         match self.run(&[item]) {
-            Ok(outputs) => Ok(Ok(outputs)),
+            Ok(estimates) => Ok(Ok(estimates)),
             Err(error) => {
                 failpoint::infer(std::iter::empty())?;
-                self.engine.run(Array2::zeros((1, self.pixels)).view())?;
+                self.estimator.probe(self.pixels)?;
                 Ok(Err(Code::INFERENCE_FAILED.because(error.to_string())))
             }
         }
@@ -70,13 +71,13 @@ impl Infer {
 
     fn conclude(&self, item: &Item<Prepared>, row: &Row<'_>) -> Item<Estimate> {
         item.and_then(|prepared| {
-            let Row { outputs, row } = row;
+            let Row { estimates, row } = row;
             if failpoint::chooses("infer-nan", &item.origin.file.path) {
-                let mut spoilt = (*outputs).clone();
-                spoilt.labels.fill(f32::NAN);
-                return self.labels.conclude(&item.identity, prepared, &spoilt, *row);
+                let mut spoilt = (*estimates).clone();
+                spoilt.outputs.labels.fill(f32::NAN);
+                return spoilt.conclude(&self.labels, &item.identity, prepared, *row);
             }
-            self.labels.conclude(&item.identity, prepared, outputs, *row)
+            estimates.conclude(&self.labels, &item.identity, prepared, *row)
         })
     }
 }
@@ -98,12 +99,12 @@ impl Stage for Infer {
         for item in &*batch {
             let outcome = match (&item.content, &whole) {
                 (Err(reject), _) => item.rejected(reject.clone()),
-                (Ok(_), Some(Ok(outputs))) => {
+                (Ok(_), Some(Ok(estimates))) => {
                     row += 1;
-                    self.conclude(item, &Row { outputs, row: row - 1 })
+                    self.conclude(item, &Row { estimates, row: row - 1 })
                 }
                 (Ok(_), _) => match self.run_alone(item)? {
-                    Ok(outputs) => self.conclude(item, &Row { outputs: &outputs, row: 0 }),
+                    Ok(estimates) => self.conclude(item, &Row { estimates: &estimates, row: 0 }),
                     Err(reject) => item.rejected(reject),
                 },
             };

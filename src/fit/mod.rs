@@ -1,0 +1,31 @@
+//! Fits of a forward model to observed spectra, and how well given labels fit.
+//!
+//! The parts, in the order in which a fit meets them:
+//!
+//! - [`Forward`], [`Plan`]: the model, from labels to flux and its derivatives, and the rules;
+//! - `target`: the pixels of an [`Observation`] that count, and with what weight;
+//! - `spline`: the model's flux moved by the radial velocity to the pixels of the data;
+//! - `smoother`: the Gaussian normalisation, applied alike to data and model;
+//! - `compare`: residuals, chi-square and the equations of a step;
+//! - `search`: bounded Levenberg-Marquardt; nalgebra solves its equations;
+//! - [`Fitter`]: many fits side by side, so that the network sees batches;
+//! - [`Consistency`]: labels from elsewhere, held against a spectrum.
+//!
+//! Nothing here reads a file, a clock or a random number, or writes a log, and it knows neither
+//! ONNX nor surveys.
+
+mod compare;
+mod consistency;
+mod fitter;
+mod forward;
+mod search;
+mod smoother;
+mod spline;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use consistency::{Consistency, Region, Velocity};
+pub use fitter::{Fitted, Fitter};
+pub use forward::{FitError, Forward, Parameter, Plan};
+pub use target::Observation;
