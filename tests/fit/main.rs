@@ -1,7 +1,9 @@
-//! Fits of a forward model through the program, and beside SciPy's.
+//! Fits of a forward model through the program, and beside `SciPy`'s.
 //!
 //! `golden.json` is written by `python -m starmill_export.scipy_fit`, from the model that it names;
 //! with another model the comparison says that it is skipped.
+
+#![allow(clippy::print_stdout, reason = "a test says what it skips and how fast a fit is")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -23,7 +25,7 @@ struct Golden {
     cases: Vec<Case>,
 }
 
-/// A spectrum on steps of 1e-4 in the logarithm, and what SciPy makes of it.
+/// A spectrum on steps of 1e-4 in the logarithm, and what `SciPy` makes of it.
 #[derive(Deserialize)]
 struct Case {
     log_first: f64,
