@@ -14,6 +14,8 @@
 //! 8. [`ledger`]: which inputs are done.
 //! 9. [`report`]: one page about a sealed catalogue and the nights before it.
 //!
+//! [`evaluate`] says what the labels are worth: against a reference, or from visit to visit.
+//!
 //! [`generate`] goes the other way: from labels to spectra, through a forward model.
 //!
 //! [`watch`] finds the files of a night as they appear, where no command line names them.
@@ -31,6 +33,7 @@ pub mod command;
 pub mod config;
 mod diary;
 pub mod estimate;
+pub mod evaluate;
 pub mod explain;
 pub mod failpoint;
 pub mod fit;

@@ -79,7 +79,8 @@ impl Sky {
         found
     }
 
-    fn within(&self, ra: f64, dec: f64) -> impl Iterator<Item = (usize, f64)> {
+    /// All stars within the radius, with the squares of their chords on the unit sphere.
+    pub(crate) fn within(&self, ra: f64, dec: f64) -> impl Iterator<Item = (usize, f64)> {
         direction(ra, dec).into_iter().flat_map(move |place| {
             (0..8_u8).flat_map(move |corner| {
                 let step = |axis: usize| if corner >> axis & 1 == 1 { 0.5 } else { -0.5 };

@@ -6,6 +6,7 @@ mod bench;
 mod catalogue;
 mod check;
 mod docs;
+mod evaluate;
 mod explain;
 mod generate;
 mod inspect;
@@ -86,6 +87,7 @@ fn execute(
             explain::explain(config, &args)
         }
         Command::Catalogue { command } => catalogue::catalogue(&config, command),
+        Command::Evaluate(args) => evaluate::run(&config, &args),
         Command::Night { command } => night::night(&config, command),
         Command::Top(args) => top::top(&args),
         Command::Config => Ok(docs::config()),

@@ -136,6 +136,39 @@ impl<'a> Table<'a> {
         Ok(text.trim_matches([' ', '\0']).to_owned())
     }
 
+    /// TUNIT of a column, empty if there is none.
+    pub fn unit(&self, column: &Column) -> String {
+        self.header.text(&format!("TUNIT{}", column.number)).unwrap_or_default()
+    }
+
+    /// The whole number of a cell with one element of a B, I, J or K column, exact also where a float
+    /// would not be; `None` for TNULL and for every other column. An offset (TZERO) is added.
+    pub fn whole(&self, column: &Column, row: usize) -> Option<i64> {
+        let cell = self.cell(column, row, self.width(column).ok()?).ok()?;
+        let stored = match column.kind {
+            b'B' => i64::from(u8::from_be_bytes(cell.try_into().ok()?)),
+            b'I' => i64::from(i16::from_be_bytes(cell.try_into().ok()?)),
+            b'J' => i64::from(i32::from_be_bytes(cell.try_into().ok()?)),
+            b'K' => i64::from_be_bytes(cell.try_into().ok()?),
+            _ => return None,
+        };
+        let keyword = |name: &str| self.header.integer(&format!("{name}{}", column.number));
+        if keyword("TNULL") == Some(stored) || keyword("TSCAL").is_some_and(|scale| scale != 1) {
+            return None;
+        }
+        stored.checked_add(keyword("TZERO").unwrap_or(0))
+    }
+
+    /// The value of a cell with one element of an L column; `None` where it is undefined.
+    pub fn logical(&self, column: &Column, row: usize) -> Option<bool> {
+        let is_logical = column.kind == b'L' && column.repeat == 1;
+        match self.cell(column, row, 1).ok().filter(|_| is_logical)? {
+            b"T" => Some(true),
+            b"F" => Some(false),
+            _ => None,
+        }
+    }
+
     /// The numbers of a column with one element a cell, row by row.
     ///
     /// # Errors

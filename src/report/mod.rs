@@ -8,7 +8,7 @@ mod chart;
 mod figures;
 mod page;
 mod page_history;
-mod parts;
+pub(crate) mod parts;
 mod past;
 pub(crate) mod runs;
 mod standards;

@@ -1,7 +1,7 @@
 //! Numbers as the page and the log write them.
 
 /// As many digits as an eye can use: none from 1000, else three significant ones.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let decimals = match value.abs() {
         size if !size.is_finite() => return "-".into(),
         size if size >= 100.0 => 0,
@@ -19,13 +19,13 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// The same with its sign.
-pub(super) fn signed(value: f64) -> String {
+pub(crate) fn signed(value: f64) -> String {
     let text = number(value);
     if value.is_finite() && !text.starts_with('-') { format!("+{text}") } else { text }
 }
 
 /// A part of a whole in per cent.
-pub(super) fn percent(part: u64, whole: u64) -> String {
+pub(crate) fn percent(part: u64, whole: u64) -> String {
     match whole {
         0 => "-".into(),
         _ => format!("{:.1} %", 100.0 * part as f64 / whole as f64),
@@ -33,7 +33,7 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
 }
 
 /// A count with thin gaps between thousands.
-pub(super) fn count(value: u64) -> String {
+pub(crate) fn count(value: u64) -> String {
     let digits = value.to_string();
     let groups: Vec<&str> = digits
         .as_bytes()

@@ -1,0 +1,236 @@
+//! What a catalogue is worth: its labels against those of a reference, or against themselves where
+//! stars were observed more than once. Measured the same way every time: the same statistics, the
+//! same bins.
+//!
+//! The parts: [`statistics`] and [`bins`] are pure; `source` reads tables of three formats, `names`
+//! says which column is which label, `rows` are the rows of the catalogue that are evaluated,
+//! [`repeats`] pairs visits of a star. Equal inputs give equal bytes: nothing here asks for the time.
+
+pub mod bins;
+mod names;
+pub mod repeats;
+mod rows;
+mod source;
+pub mod statistics;
+mod text;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use thiserror::Error;
+
+pub use names::{Map, ParseMapError};
+pub use rows::{Label, LeftOut};
+pub use text::lines;
+
+use crate::catalogue::{CatalogueError, sha256_of_file};
+use repeats::Repeats;
+use rows::Rows;
+use source::Source;
+
+/// Columns that an error lists.
+const LISTED: usize = 60;
+
+/// An evaluation that could not be made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EvaluateError {
+    /// The folder is no sealed catalogue.
+    #[error("{0}: it is no sealed catalogue; let its run end, or run again with the same --out")]
+    NotSealed(PathBuf),
+    /// A table cannot be read or used; the phrase ends with the remedy.
+    #[error("{path}: {problem}")]
+    Table {
+        /// The table.
+        path: PathBuf,
+        /// What is wrong, and the remedy.
+        problem: String,
+    },
+    /// A column is missing.
+    #[error("{path}: there is no column {wanted} among {columns}; {remedy}")]
+    NoColumn {
+        /// The table.
+        path: PathBuf,
+        /// What was looked for.
+        wanted: String,
+        /// What there is.
+        columns: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// No row is left to evaluate.
+    #[error(
+        "none of {read} rows is left: {bad} have flag_bad and {low_snr} a low or unknown S/N; try \
+         --where-good false or a lower --min-snr"
+    )]
+    NoRows {
+        /// Rows of the table.
+        read: u64,
+        /// Rows that were left out for their flags.
+        bad: u64,
+        /// Rows that were left out for their S/N.
+        low_snr: u64,
+    },
+    /// The catalogue has no positions.
+    #[error("the catalogue has no columns ra and dec; name a column that both share with --key")]
+    NoPlaces,
+    /// No star was observed twice.
+    #[error(
+        "no two of {rows} rows are visits of one star by {how}; try a larger --radius, or --key \
+         with the column that names the star"
+    )]
+    NoRepeats {
+        /// Rows that were looked at.
+        rows: usize,
+        /// How they were compared.
+        how: String,
+    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+}
+
+impl EvaluateError {
+    fn table(path: &Path, problem: String) -> Self {
+        Self::Table { path: path.to_owned(), problem }
+    }
+
+    fn no_column(source: &Source, wanted: &str, remedy: &str) -> Self {
+        let mut columns: Vec<&str> =
+            source.columns.iter().take(LISTED).map(|column| column.name.as_str()).collect();
+        if source.columns.len() > LISTED {
+            columns.push("...");
+        }
+        Self::NoColumn {
+            path: source.path.clone(),
+            wanted: wanted.into(),
+            columns: columns.join(", "),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// Which rows of the catalogue are evaluated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// Leave rows with `flag_bad` out.
+    pub good: bool,
+    /// Leave rows of a lower or unknown S/N out.
+    pub min_snr: Option<f64>,
+    /// The column of the S/N: `None` for that in g, else the worse of two arms.
+    pub snr: Option<String>,
+}
+
+/// How rows belong together.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Match {
+    /// By equal keys.
+    Key {
+        /// Column of the catalogue.
+        catalogue: String,
+        /// Column of the reference.
+        reference: String,
+    },
+    /// By position.
+    Sky {
+        /// Within so many arcseconds.
+        radius: f64,
+    },
+}
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key { catalogue, reference } if catalogue == reference => {
+                write!(f, "{catalogue}")
+            }
+            Self::Key { catalogue, reference } => write!(f, "{catalogue} = {reference}"),
+            Self::Sky { radius } => write!(f, "position within {radius} arcsec"),
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Folder of a sealed catalogue, or a table.
+    pub catalogue: PathBuf,
+    /// Whether repeat visits are compared with each other.
+    pub repeats: bool,
+    /// Which rows are evaluated.
+    pub selection: Selection,
+    /// How rows are matched.
+    pub how: Match,
+}
+
+/// The catalogue that was evaluated.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluated {
+    /// As it was named.
+    pub path: String,
+    /// SHA-256 of its table.
+    pub sha256: String,
+    /// Model and version, empty if the table does not say.
+    pub model: String,
+    /// Rows of the table.
+    pub rows: u64,
+    /// Rows that were left out.
+    pub left_out: LeftOut,
+    /// Whether rows with `flag_bad` were to be left out.
+    pub where_good: bool,
+    /// Below which S/N rows were to be left out.
+    pub min_snr: Option<f64>,
+    /// Which columns are the S/N, empty if there are none.
+    pub snr: String,
+    /// Rows that were evaluated.
+    pub evaluated: usize,
+}
+
+/// All that was found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Version of this object's fields.
+    pub schema: u32,
+    /// The program.
+    pub creator: &'static str,
+    /// The catalogue.
+    pub catalogue: Evaluated,
+    /// Its repeat visits, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Repeats>,
+}
+
+/// Evaluates a catalogue.
+///
+/// The labels and errors of its rows are in memory, four million at most.
+///
+/// # Errors
+/// [`EvaluateError`], which says what to do.
+pub fn evaluate(request: &Request) -> Result<Evaluation, EvaluateError> {
+    let Request { selection, how, .. } = request;
+    let table = rows::table_of(&request.catalogue)?;
+    let key = match how {
+        Match::Key { catalogue, .. } => Some(catalogue.as_str()),
+        Match::Sky { .. } => None,
+    };
+    let rows = Rows::read(&table, selection, key)?;
+    if rows.len() == 0 {
+        let LeftOut { bad, low_snr } = rows.left_out;
+        return Err(EvaluateError::NoRows { read: rows.read, bad, low_snr });
+    }
+    let catalogue = Evaluated {
+        path: request.catalogue.display().to_string(),
+        sha256: sha256_of_file(&table)?,
+        model: rows.model.clone(),
+        rows: rows.read,
+        left_out: rows.left_out,
+        where_good: selection.good,
+        min_snr: selection.min_snr,
+        snr: rows.snr_columns.clone(),
+        evaluated: rows.len(),
+    };
+    let repeats = request.repeats.then(|| Repeats::of(&rows, how)).transpose()?;
+    let creator = concat!("starmill ", env!("CARGO_PKG_VERSION"));
+    Ok(Evaluation { schema: 1, creator, catalogue, repeats })
+}

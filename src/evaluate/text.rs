@@ -1,0 +1,137 @@
+//! An evaluation as text for a terminal.
+
+use super::repeats::{LabelRepeats, Repeats};
+use super::statistics::Scatter;
+use super::{Evaluated, Evaluation};
+use crate::report::parts::number;
+
+/// The evaluation in lines.
+pub fn lines(evaluation: &Evaluation) -> Vec<String> {
+    let mut lines = catalogue(&evaluation.catalogue);
+    if let Some(found) = &evaluation.repeats {
+        lines.push(String::new());
+        lines.extend(repeats(found));
+    }
+    lines
+}
+
+fn catalogue(catalogue: &Evaluated) -> Vec<String> {
+    let Evaluated { path, model, rows, left_out, evaluated, snr, .. } = catalogue;
+    let mut lines = vec![format!("catalogue {path}: {evaluated} of {rows} rows evaluated")];
+    if !model.is_empty() {
+        lines[0] += &format!(", model {model}");
+    }
+    if left_out.bad > 0 {
+        lines.push(format!(
+            "left out: {} rows with flag_bad (--where-good false keeps them)",
+            left_out.bad
+        ));
+    }
+    if let Some(least) = catalogue.min_snr {
+        lines
+            .push(format!("left out: {} rows with S/N below {least} or unknown", left_out.low_snr));
+    }
+    let snr = if snr.is_empty() { "unknown: the table has no such column" } else { snr };
+    lines.push(format!("S/N: {snr}"));
+    lines
+}
+
+fn repeats(repeats: &Repeats) -> Vec<String> {
+    let Repeats { matched_by, stars, visits, pairs, unpaired, without_snr, labels } = repeats;
+    let mut lines = vec![format!(
+        "repeat visits by {matched_by}: {stars} stars, {visits} visits, {pairs} pairs"
+    )];
+    if *unpaired > 0 {
+        lines.push(format!("{unpaired} visits of stars with very many are not paired"));
+    }
+    if *without_snr > 0 {
+        lines.push(format!("{without_snr} pairs have no S/N and are in no bin"));
+    }
+    let header = ["label", "unit", "pairs", "scatter", "robust", "quoted", "pull", "68 %", "95 %"];
+    let rows = labels.iter().map(|found| {
+        let mut row = vec![found.label.name.clone(), unit(&found.label.unit)];
+        row.extend(found.all.map_or_else(|| vec!["-".into(); 7], |all| scatter_cells(&all)));
+        row
+    });
+    lines.push(String::new());
+    lines.extend(aligned(&header, rows));
+    lines.push(
+        "scatter: rms difference of a pair / sqrt 2; robust: 1.4826 median |difference| / sqrt 2;"
+            .into(),
+    );
+    lines.push("quoted: rms of the catalogue's errors; pull: robust sigma of difference / its quoted error,".into());
+    lines.push(
+        "1 where errors are right; 68 %, 95 %: pairs within 1 and 1.96 quoted errors, in per cent"
+            .into(),
+    );
+    lines.push(String::new());
+    lines.push("robust scatter / quoted error (pairs) by S/N of a pair".into());
+    lines.extend(by_snr(labels));
+    lines
+}
+
+fn scatter_cells(all: &Scatter) -> Vec<String> {
+    let pulls = |value: fn(&super::statistics::PairPulls) -> String| {
+        all.pulls.as_ref().map_or("-".into(), value)
+    };
+    vec![
+        all.pairs.to_string(),
+        number(all.scatter),
+        number(all.robust_scatter),
+        all.quoted.map_or("-".into(), number),
+        pulls(|pulls| number(pulls.robust_sigma)),
+        pulls(|pulls| percent(pulls.coverage_68)),
+        pulls(|pulls| percent(pulls.coverage_95)),
+    ]
+}
+
+/// One column for each bin in which any label has a pair.
+fn by_snr(labels: &[LabelRepeats]) -> Vec<String> {
+    let bins = labels.first().map_or(0, |label| label.by_snr.len());
+    let has = |bin: &usize| labels.iter().any(|label| label.by_snr[*bin].scatter.is_some());
+    let shown: Vec<usize> = (0..bins).filter(has).collect();
+    let names = shown.iter().map(|bin| labels[0].by_snr[*bin].range.name());
+    let header: Vec<String> = std::iter::once("label".into()).chain(names).collect();
+    let cell = |scatter: &Option<Scatter>| match scatter {
+        None => "-".into(),
+        Some(Scatter { robust_scatter, quoted: None, pairs, .. }) => {
+            format!("{} ({pairs})", number(*robust_scatter))
+        }
+        Some(Scatter { robust_scatter, quoted: Some(quoted), pairs, .. }) => {
+            format!("{}/{} ({pairs})", number(*robust_scatter), number(*quoted))
+        }
+    };
+    let rows = labels.iter().map(|label| {
+        let cells = shown.iter().map(|bin| cell(&label.by_snr[*bin].scatter));
+        std::iter::once(label.label.name.clone()).chain(cells).collect()
+    });
+    aligned(&header, rows)
+}
+
+fn unit(unit: &str) -> String {
+    if unit.is_empty() { "-".into() } else { unit.into() }
+}
+
+/// A part in per cent.
+pub(super) fn percent(part: f64) -> String {
+    format!("{:.1}", 100.0 * part)
+}
+
+/// A table: the first column to the left, the others to the right.
+pub(super) fn aligned(
+    header: &[impl AsRef<str>],
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> Vec<String> {
+    let header = header.iter().map(|name| name.as_ref().to_owned()).collect();
+    let table: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
+    let columns = table[0].len();
+    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate().map(|(number, (cell, &width))| {
+            if number == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        cells.collect::<Vec<_>>().join("  ")
+    };
+    table.iter().map(line).collect()
+}
