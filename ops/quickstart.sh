@@ -34,9 +34,11 @@ for run in "${runs[@]}"; do
   files=$((files + BASH_REMATCH[3]))
 
   "$starmill" catalogue show "$out"
+  # The first spectrum that gives a row; one that gives a reject ends with 1.
   for file in $spectra; do
-    "$starmill" inspect "$file" --model "$model" --plot "$out/spectrum.png" >/dev/null
-    break
+    if "$starmill" inspect "$file" --model "$model" --plot "$out/spectrum.png" >/dev/null; then
+      break
+    fi
   done
   say "catalogue  $out/catalogue.fits and $out/catalogue.parquet"
   say "rejects    $out/rejects.fits and $out/rejects.parquet"
