@@ -75,9 +75,10 @@ pub enum Command {
     },
     /// Say how precise the labels of a catalogue are.
     ///
-    /// With --repeats by visits of the same star, which needs no reference: the scatter of pairs
-    /// against their S/N and against the errors that the catalogue quotes. Exit codes: 0 done, 2 it
-    /// could not be told.
+    /// Against a reference, matched by a key or by position: residuals, also by S/N and by the stars'
+    /// parameters, and the coverage of the quoted errors. With --repeats by visits of the same star,
+    /// which needs no reference: the scatter of pairs against their S/N and their quoted errors.
+    /// Exit codes: 0 done, 2 it could not be told.
     Evaluate(Box<EvaluateArgs>),
     /// Look at nights.
     Night {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueHint};
 
-use crate::evaluate::{Match, Selection};
+use crate::evaluate::{Map, Match, Selection};
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -12,12 +12,20 @@ pub struct EvaluateArgs {
     /// Folder of a sealed catalogue, or a table: FITS, Parquet or CSV.
     #[arg(value_hint = ValueHint::AnyPath)]
     pub catalogue: PathBuf,
+    /// What its labels are compared with: FITS, Parquet or CSV, plain or gzipped.
+    #[arg(value_hint = ValueHint::FilePath, required_unless_present = "repeats")]
+    pub reference: Option<PathBuf>,
     /// Compare visits of the same star with each other.
-    #[arg(long, required = true)]
+    #[arg(long)]
     pub repeats: bool,
-    /// Match by equal values of this column: the name of the star for --repeats.
+    /// Match by equal values of this column, or of two as in file=filename; for --repeats the column
+    /// that names the star.
     #[arg(long, value_name = "COLUMN")]
     pub key: Option<String>,
+    /// LABEL=COLUMN: which column of the reference is meant, where its name does not say it; also for
+    /// errors (`teff_err=...`), `ra` and `dec`. Once for each.
+    #[arg(long, value_name = "MAP")]
+    pub map: Vec<Map>,
     /// Match by position within so many arcseconds [default: report.match_arcsec].
     #[arg(long, value_name = "ARCSEC", conflicts_with = "key", value_parser = parse_radius)]
     pub radius: Option<f64>,
@@ -33,6 +41,9 @@ pub struct EvaluateArgs {
     /// Print one JSON object instead.
     #[arg(long)]
     pub json: bool,
+    /// Write one self-contained page with pictures.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
 }
 
 impl EvaluateArgs {
@@ -43,10 +54,11 @@ impl EvaluateArgs {
 
     /// How rows are matched, with this radius in arcseconds if nothing is said of it.
     pub fn how(&self, radius: f64) -> Match {
-        match &self.key {
-            None => Match::Sky { radius: self.radius.unwrap_or(radius) },
-            Some(key) => Match::Key { catalogue: key.clone(), reference: key.clone() },
-        }
+        let Some(key) = &self.key else {
+            return Match::Sky { radius: self.radius.unwrap_or(radius) };
+        };
+        let (catalogue, reference) = key.split_once('=').unwrap_or((key, key));
+        Match::Key { catalogue: catalogue.trim().into(), reference: reference.trim().into() }
     }
 }
 

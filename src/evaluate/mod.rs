@@ -3,11 +3,19 @@
 //! same bins.
 //!
 //! The parts: [`statistics`] and [`bins`] are pure; `source` reads tables of three formats, `names`
-//! says which column is which label, `rows` are the rows of the catalogue that are evaluated,
-//! [`repeats`] pairs visits of a star. Equal inputs give equal bytes: nothing here asks for the time.
+//! says which column is which label, `rows` are the rows of the catalogue that are evaluated;
+//! `matching` finds their partners in a reference and [`agreement`] compares the two; [`repeats`]
+//! pairs visits of a star. `figures` and `page` make the report. Equal inputs give equal bytes:
+//! nothing here asks for the time.
 
+mod abundances;
+pub mod agreement;
 pub mod bins;
+mod figures;
+mod figures_pairs;
+mod matching;
 mod names;
+mod page;
 pub mod repeats;
 mod rows;
 mod source;
@@ -20,11 +28,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use thiserror::Error;
 
+pub use matching::Mapped;
 pub use names::{Map, ParseMapError};
 pub use rows::{Label, LeftOut};
 pub use text::lines;
 
 use crate::catalogue::{CatalogueError, sha256_of_file};
+use agreement::{Agreement, Both};
+use matching::Reference;
 use repeats::Repeats;
 use rows::Rows;
 use source::Source;
@@ -85,6 +96,32 @@ pub enum EvaluateError {
         rows: usize,
         /// How they were compared.
         how: String,
+    },
+    /// No row of the catalogue has a partner.
+    #[error(
+        "{path}: none of its {read} rows belongs to one of the catalogue's {rows} by {how}; try a \
+         larger --radius, or --key with a column that both share (--key file=filename)"
+    )]
+    NoMatch {
+        /// The reference.
+        path: PathBuf,
+        /// Rows of the catalogue.
+        rows: usize,
+        /// Rows of the reference.
+        read: u64,
+        /// How they were matched.
+        how: String,
+    },
+    /// A mapping names nothing of the catalogue.
+    #[error(
+        "--map {name}: the catalogue has no such label; it has {labels}, their errors (teff_err), ra \
+         and dec: name one of these"
+    )]
+    UnknownMap {
+        /// What was mapped.
+        name: String,
+        /// The labels of the catalogue.
+        labels: String,
     },
     /// A file could not be read or written.
     #[error(transparent)]
@@ -156,6 +193,10 @@ impl fmt::Display for Match {
 pub struct Request {
     /// Folder of a sealed catalogue, or a table.
     pub catalogue: PathBuf,
+    /// What it is compared with, if with anything.
+    pub reference: Option<PathBuf>,
+    /// Which columns of the reference are meant where their names do not say it.
+    pub maps: Vec<Map>,
     /// Whether repeat visits are compared with each other.
     pub repeats: bool,
     /// Which rows are evaluated.
@@ -196,18 +237,42 @@ pub struct Evaluation {
     pub creator: &'static str,
     /// The catalogue.
     pub catalogue: Evaluated,
+    /// How far it agrees with the reference, if one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Agreement>,
     /// Its repeat visits, if they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeats: Option<Repeats>,
 }
 
+/// An evaluation with the rows from which pictures are drawn.
+#[derive(Debug)]
+pub struct Findings {
+    /// The numbers.
+    pub evaluation: Evaluation,
+    rows: Rows,
+    reference: Option<Reference>,
+}
+
+impl Findings {
+    /// One self-contained HTML page with numbers and pictures.
+    pub fn page(&self) -> String {
+        page::page(self).into_string()
+    }
+
+    fn both(&self) -> Option<Both<'_>> {
+        Some(Both { rows: &self.rows, reference: self.reference.as_ref()? })
+    }
+}
+
 /// Evaluates a catalogue.
 ///
-/// The labels and errors of its rows are in memory, four million at most.
+/// The labels and errors of its rows, four million at most, are in memory, and those of their
+/// partners in the reference.
 ///
 /// # Errors
 /// [`EvaluateError`], which says what to do.
-pub fn evaluate(request: &Request) -> Result<Evaluation, EvaluateError> {
+pub fn evaluate(request: &Request) -> Result<Findings, EvaluateError> {
     let Request { selection, how, .. } = request;
     let table = rows::table_of(&request.catalogue)?;
     let key = match how {
@@ -230,7 +295,19 @@ pub fn evaluate(request: &Request) -> Result<Evaluation, EvaluateError> {
         snr: rows.snr_columns.clone(),
         evaluated: rows.len(),
     };
+    let reference = request.reference.as_deref();
+    let read = |path: &Path| Reference::read(path, &rows, how, &request.maps);
+    let found = reference.map(read).transpose()?;
+    let agreement = match (reference, &found) {
+        (Some(path), Some(found)) => {
+            let both = Both { rows: &rows, reference: found };
+            let sha256 = sha256_of_file(path)?;
+            Some(Agreement::of(both, path.display().to_string(), sha256, how.to_string()))
+        }
+        _ => None,
+    };
     let repeats = request.repeats.then(|| Repeats::of(&rows, how)).transpose()?;
     let creator = concat!("starmill ", env!("CARGO_PKG_VERSION"));
-    Ok(Evaluation { schema: 1, creator, catalogue, repeats })
+    let evaluation = Evaluation { schema: 1, creator, catalogue, agreement, repeats };
+    Ok(Findings { evaluation, rows, reference: found })
 }

@@ -72,6 +72,11 @@ impl<'a> Finder<'a> {
         Self { source, maps }
     }
 
+    /// A label by its name, or by its name in a published catalogue.
+    pub(super) fn label(&self, name: &str, alias: &str) -> Result<Option<usize>, EvaluateError> {
+        self.number(name, &[plain(name), plain(alias)])
+    }
+
     /// The error of a label whose column is at this position.
     pub(super) fn error(
         &self,

@@ -14,6 +14,7 @@ use super::bins::{By, Range};
 use super::rows::{Label, Rows};
 use super::statistics::{Pair, Scatter};
 use super::{EvaluateError, Match};
+use crate::report::statistics::median;
 use crate::sky::Sky;
 
 /// Visits of one star that are paired with each other.
@@ -58,6 +59,8 @@ pub struct SnrBin {
     /// The range.
     #[serde(flatten)]
     pub range: Range,
+    /// Median S/N of its pairs.
+    pub snr: Option<f64>,
     /// Its pairs; `None` if there are none.
     pub scatter: Option<Scatter>,
 }
@@ -81,15 +84,19 @@ impl Repeats {
         let labels = rows.labels.iter().enumerate().map(|(number, label)| {
             let of = |&(first, second): &(u32, u32)| pair_of(rows, number, first, second);
             let in_range = |range: Range| {
-                let chosen =
-                    pairing.pairs.iter().zip(&snr).filter(move |(_, snr)| range.contains(**snr));
-                Scatter::of(chosen.map(|(pair, _)| of(pair)))
+                let pairs = pairing.pairs.iter().zip(snr.iter().copied());
+                let chosen = || {
+                    let inside = pairs.clone().filter(|(_, snr)| range.contains(*snr));
+                    inside.map(|(pair, snr)| (of(pair), snr))
+                };
+                let known = chosen().filter(|(pair, _)| pair.difference.is_finite());
+                let snr = median(known.map(|(_, snr)| snr));
+                SnrBin { range, snr, scatter: Scatter::of(chosen().map(|(pair, _)| pair)) }
             };
-            let ranges = By::Snr.ranges().into_iter();
             LabelRepeats {
                 label: label.clone(),
                 all: Scatter::of(pairing.pairs.iter().map(of)),
-                by_snr: ranges.map(|range| SnrBin { range, scatter: in_range(range) }).collect(),
+                by_snr: By::Snr.ranges().into_iter().map(in_range).collect(),
             }
         });
         Ok(Self {

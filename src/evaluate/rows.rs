@@ -71,6 +71,16 @@ impl Rows {
         f64::from(self.errors[row * self.labels.len() + label])
     }
 
+    /// Position of the label of this name.
+    pub(super) fn label(&self, name: &str) -> Option<usize> {
+        self.labels.iter().position(|label| label.name == name)
+    }
+
+    /// The labels, for an error.
+    pub(super) fn names(&self) -> String {
+        self.labels.iter().map(|label| label.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
     /// Reads the rows that are selected, with a column as their key if one is named.
     pub(super) fn read(
         path: &Path,

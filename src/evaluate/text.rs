@@ -1,13 +1,19 @@
 //! An evaluation as text for a terminal.
 
+use super::agreement::{Agreement, LabelAgreement};
+use super::bins::By;
 use super::repeats::{LabelRepeats, Repeats};
-use super::statistics::Scatter;
+use super::statistics::{Pulls, Scatter, Summary};
 use super::{Evaluated, Evaluation};
-use crate::report::parts::number;
+use crate::report::parts::{number, signed};
 
 /// The evaluation in lines.
 pub fn lines(evaluation: &Evaluation) -> Vec<String> {
     let mut lines = catalogue(&evaluation.catalogue);
+    if let Some(found) = &evaluation.agreement {
+        lines.push(String::new());
+        lines.extend(agreement(found));
+    }
     if let Some(found) = &evaluation.repeats {
         lines.push(String::new());
         lines.extend(repeats(found));
@@ -34,6 +40,127 @@ fn catalogue(catalogue: &Evaluated) -> Vec<String> {
     let snr = if snr.is_empty() { "unknown: the table has no such column" } else { snr };
     lines.push(format!("S/N: {snr}"));
     lines
+}
+
+fn agreement(found: &Agreement) -> Vec<String> {
+    let Agreement { path, rows, matched_by, matched, ambiguous, missing, labels, .. } = found;
+    let mut lines =
+        vec![format!("reference {path}: {rows} rows, {matched} matched by {matched_by}")];
+    if *ambiguous > 0 {
+        lines.push(format!(
+            "{ambiguous} rows have several partners: the nearest counts, or the first with that key"
+        ));
+    }
+    if !missing.is_empty() {
+        lines.push(format!("not compared, since the reference lacks them: {}", missing.join(", ")));
+    }
+    lines.push(String::new());
+    let header =
+        ["label", "unit", "reference", "N", "mean", "std", "MAE", "median", "robust", "outliers"];
+    lines.extend(aligned(&header, labels.iter().map(residual_row)));
+    lines.push(
+        "residual: catalogue less reference; std: about the mean; robust: 1.4826 times the".into(),
+    );
+    lines.push(
+        "median absolute deviation; outliers: beyond 3 robust sigma of the median, per cent".into(),
+    );
+    lines.push(String::new());
+    lines.extend(pulls(labels));
+    for by in By::ALL {
+        lines.extend(binned(labels, by));
+    }
+    lines
+}
+
+fn residual_row(found: &LabelAgreement) -> Vec<String> {
+    let LabelAgreement { label, reference, all, .. } = found;
+    let column = match reference.unit.as_str() {
+        "" => reference.column.clone(),
+        unit => format!("{} [{unit}]", reference.column),
+    };
+    let mut row = vec![label.name.clone(), unit(&label.unit), column];
+    row.extend(all.map_or_else(
+        || std::iter::once("0".into()).chain(vec!["-".into(); 6]).collect::<Vec<_>>(),
+        |Summary { count, mean, std, mae, median, robust_sigma, outliers }| {
+            let numbers =
+                [signed(mean), number(std), number(mae), signed(median), number(robust_sigma)];
+            std::iter::once(count.to_string()).chain(numbers).chain([percent(outliers)]).collect()
+        },
+    ));
+    row
+}
+
+fn pulls(labels: &[LabelAgreement]) -> Vec<String> {
+    let found = labels.iter().filter_map(|label| Some((label, label.pulls?)));
+    let rows: Vec<Vec<String>> = found
+        .map(
+            |(
+                found,
+                Pulls { count, mean, std, median, robust_sigma, coverage_68, coverage_95 },
+            )| {
+                vec![
+                    found.label.name.clone(),
+                    found.reference.error.clone().unwrap_or_else(|| "none".into()),
+                    count.to_string(),
+                    signed(mean),
+                    number(std),
+                    signed(median),
+                    number(robust_sigma),
+                    percent(coverage_68),
+                    percent(coverage_95),
+                ]
+            },
+        )
+        .collect();
+    if rows.is_empty() {
+        return vec!["the catalogue quotes no errors, so there are no pulls".into()];
+    }
+    let header =
+        ["pulls", "error of reference", "N", "mean", "std", "median", "robust", "68 %", "95 %"];
+    let mut lines = aligned(&header, rows);
+    lines.push(
+        "pull: residual by its quoted error, with the reference's where it has one; 68 %, 95 %:"
+            .into(),
+    );
+    lines.push(
+        "rows within 1 and 1.96 quoted errors, in per cent: 68.3 and 95 where errors are right"
+            .into(),
+    );
+    lines
+}
+
+/// One column for each bin in which any label has a residual; nothing if the reference lacks what
+/// they are binned by.
+fn binned(labels: &[LabelAgreement], by: By) -> Vec<String> {
+    let bins = |label: &LabelAgreement| label.bins.iter().find(|binned| binned.by == by).cloned();
+    let found: Vec<_> =
+        labels.iter().filter_map(|label| Some((label, bins(label)?.bins))).collect();
+    let Some((_, first)) = found.first() else { return Vec::new() };
+    let has = |bin: &usize| found.iter().any(|(_, bins)| bins[*bin].summary.is_some());
+    let shown: Vec<usize> = (0..first.len()).filter(has).collect();
+    if shown.is_empty() {
+        return Vec::new();
+    }
+    let names = shown.iter().map(|bin| first[*bin].range.name());
+    let header: Vec<String> = std::iter::once(format!("by {}", by.name())).chain(names).collect();
+    let cell = |summary: Option<Summary>| {
+        summary.map_or("-".into(), |Summary { median, robust_sigma, count, .. }| {
+            format!("{} {} ({count})", signed(median), number(robust_sigma))
+        })
+    };
+    let rows = found.iter().map(|(label, bins)| {
+        let cells = shown.iter().map(|bin| cell(bins[*bin].summary));
+        std::iter::once(label.label.name.clone()).chain(cells).collect()
+    });
+    let title = format!(
+        "median, robust sigma (N) by {}{}",
+        by.name(),
+        match by {
+            By::Snr => "",
+            _ => " of the reference",
+        }
+    );
+    [String::new(), title].into_iter().chain(aligned(&header, rows)).collect()
 }
 
 fn repeats(repeats: &Repeats) -> Vec<String> {

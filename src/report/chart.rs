@@ -2,21 +2,22 @@
 //! light, dark and paper; that is why the SVG is written here and not by a plotting library, whose
 //! colours are fixed when it draws.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use maud::{Markup, html};
 
 /// One axis: from one end to the other, which may be the smaller value.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Axis {
-    pub(super) from: f64,
-    pub(super) to: f64,
-    pub(super) title: &'static str,
+pub(crate) struct Axis<'a> {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+    pub(crate) title: &'a str,
 }
 
-impl Axis {
+impl<'a> Axis<'a> {
     /// An axis over these values with some air; `None` if there are none.
-    pub(super) fn over(values: impl IntoIterator<Item = f64>, title: &'static str) -> Option<Self> {
+    pub(crate) fn over(values: impl IntoIterator<Item = f64>, title: &'a str) -> Option<Self> {
         let finite = values.into_iter().filter(|value| value.is_finite());
         let (low, high) = finite
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
@@ -30,15 +31,17 @@ impl Axis {
     }
 
     /// The same in the other direction, as magnitudes and temperatures run.
-    pub(super) fn reversed(self) -> Self {
+    pub(crate) fn reversed(self) -> Self {
         Self { from: self.to, to: self.from, ..self }
     }
 
-    fn part(&self, value: f64) -> f64 {
+    /// Where on the axis a value is, from 0 to 1.
+    pub(crate) fn part(&self, value: f64) -> f64 {
         (value - self.from) / (self.to - self.from)
     }
 
-    fn holds(&self, value: f64) -> bool {
+    /// Whether a value lies on the axis.
+    pub(crate) fn holds(&self, value: f64) -> bool {
         (-1e-9..=1.0 + 1e-9).contains(&self.part(value))
     }
 
@@ -59,13 +62,18 @@ impl Axis {
 
 /// A plot of one size with two axes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Plot {
-    pub(super) width: f64,
-    pub(super) height: f64,
-    pub(super) x: Axis,
-    pub(super) y: Axis,
+pub(crate) struct Plot<'a> {
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+    pub(crate) x: Axis<'a>,
+    pub(crate) y: Axis<'a>,
 }
 
+/// More points than this are drawn as the density of points.
+const SPARSE: usize = 2000;
+/// Side of a square of density, and how many shades there are.
+const SQUARE: f64 = 4.0;
+const SHADES: usize = 6;
 /// Fewer points than this are drawn larger.
 const FEW: usize = 100;
 const LEFT: f64 = 52.0;
@@ -73,7 +81,7 @@ const RIGHT: f64 = 10.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 38.0;
 
-impl Plot {
+impl Plot<'_> {
     fn x_of(&self, value: f64) -> f64 {
         LEFT + self.x.part(value) * (self.width - LEFT - RIGHT)
     }
@@ -83,7 +91,7 @@ impl Plot {
     }
 
     /// The whole drawing: axes, what is inside, and words for who cannot see it.
-    pub(super) fn draw(&self, words: &str, inside: &Markup) -> Markup {
+    pub(crate) fn draw(&self, words: &str, inside: &Markup) -> Markup {
         let (right, floor) = (self.width - RIGHT, self.height - BOTTOM);
         let (x_ticks, x_decimals) = self.x.ticks((self.width / 90.0).max(3.0));
         let (y_ticks, y_decimals) = self.y.ticks((self.height / 45.0).max(3.0));
@@ -118,7 +126,7 @@ impl Plot {
     }
 
     /// Points of one colour. What lies outside the axes is not drawn.
-    pub(super) fn points(
+    pub(crate) fn points(
         &self,
         class: &str,
         points: impl IntoIterator<Item = (f64, f64)>,
@@ -127,10 +135,18 @@ impl Plot {
         dots(class, inside.map(|(x, y)| (self.x_of(x), self.y_of(y))))
     }
 
+    /// Points as points where they are few, else squares whose shade tells how many there are.
+    pub(crate) fn density(&self, points: &[(f64, f64)]) -> Markup {
+        let inside = points.iter().filter(|(x, y)| self.x.holds(*x) && self.y.holds(*y));
+        let places = inside.map(|(x, y)| (self.x_of(*x), self.y_of(*y)));
+        if points.len() <= SPARSE { dots("clean", places) } else { shaded(places) }
+    }
+
     /// A box between two corners.
-    pub(super) fn bar(&self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) -> Markup {
-        let clamp =
-            |axis: &Axis, value: f64| value.clamp(axis.from.min(axis.to), axis.from.max(axis.to));
+    pub(crate) fn bar(&self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) -> Markup {
+        let clamp = |axis: &Axis<'_>, value: f64| {
+            value.clamp(axis.from.min(axis.to), axis.from.max(axis.to))
+        };
         let (left, right) = (self.x_of(clamp(&self.x, x1)), self.x_of(clamp(&self.x, x2)));
         let (top, bottom) = (self.y_of(clamp(&self.y, y1)), self.y_of(clamp(&self.y, y2)));
         html! {
@@ -140,7 +156,7 @@ impl Plot {
     }
 
     /// A line through points.
-    pub(super) fn line(&self, class: &str, points: &[(f64, f64)]) -> Markup {
+    pub(crate) fn line(&self, class: &str, points: &[(f64, f64)]) -> Markup {
         let mut path = String::new();
         for (number, (x, y)) in points.iter().enumerate() {
             let letter = if number == 0 { 'M' } else { 'L' };
@@ -152,7 +168,7 @@ impl Plot {
 }
 
 /// A drawing of this size that grows with the page.
-pub(super) fn frame(width: f64, height: f64, words: &str, inside: &Markup) -> Markup {
+pub(crate) fn frame(width: f64, height: f64, words: &str, inside: &Markup) -> Markup {
     html! {
         svg viewBox={ "0 0 " (width) " " (height) } role="img" aria-label=(words) {
             (inside)
@@ -160,8 +176,33 @@ pub(super) fn frame(width: f64, height: f64, words: &str, inside: &Markup) -> Ma
     }
 }
 
+/// Squares in shades that go with the logarithm of how many points are in them.
+fn shaded(places: impl Iterator<Item = (f64, f64)>) -> Markup {
+    let mut counts: BTreeMap<(u16, u16), u32> = BTreeMap::new();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pixels of a plot")]
+    let square = |place: f64| (place / SQUARE).floor() as u16;
+    for (x, y) in places {
+        *counts.entry((square(x), square(y))).or_default() += 1;
+    }
+    let most = f64::from(counts.values().copied().max().unwrap_or(1)).ln().max(1e-9);
+    let mut paths = vec![String::new(); SHADES];
+    for ((x, y), count) in counts {
+        let part = f64::from(count).ln() / most * (SHADES - 1) as f64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 5")]
+        let path = &mut paths[part.round() as usize];
+        let (x, y) = (f64::from(x) * SQUARE, f64::from(y) * SQUARE);
+        // Writing to a string cannot fail.
+        let _ = write!(path, "M{x} {y}h{SQUARE}v{SQUARE}h-{SQUARE}z");
+    }
+    html! {
+        @for (shade, path) in paths.iter().enumerate() {
+            @if !path.is_empty() { path class={ "d" (shade) } d=(path) {} }
+        }
+    }
+}
+
 /// Round points of one colour as one path: the smallest way to write ten thousand.
-pub(super) fn dots(class: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Markup {
+pub(crate) fn dots(class: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Markup {
     let mut path = String::new();
     let mut count = 0;
     for (x, y) in points {

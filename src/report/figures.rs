@@ -20,7 +20,7 @@ fn thin(points: usize) -> usize {
 }
 
 /// Metallicity from poor to rich in so many colours.
-pub(super) const METALLICITIES: [(f64, f64, &str); 5] = [
+pub(crate) const METALLICITIES: [(f64, f64, &str); 5] = [
     (f64::NEG_INFINITY, -1.5, "below \u{2212}1.5"),
     (-1.5, -1.0, "\u{2212}1.5 to \u{2212}1"),
     (-1.0, -0.5, "\u{2212}1 to \u{2212}0.5"),

@@ -4,8 +4,8 @@
 //! nothing live, no clock. Equal inputs give equal bytes. The page needs nothing from outside, and
 //! every text in it that comes from a file is escaped by the template engine.
 
-mod chart;
-mod figures;
+pub(crate) mod chart;
+pub(crate) mod figures;
 mod page;
 mod page_history;
 pub(crate) mod parts;

@@ -3,6 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod page;
+mod reference;
 mod repeats;
 
 use std::path::Path;

@@ -14,7 +14,7 @@ fn the_scatter_of_repeats_is_the_noise_that_was_put_in() {
     assert_eq!(repeats["stars"], 900);
     assert_eq!((&repeats["visits"], &repeats["pairs"]), (&1800.into(), &900.into()));
     assert_eq!(repeats["matched_by"], "position within 1 arcsec");
-    assert_eq!(found["catalogue"]["snr"], "snr_g, else the smaller of snr_blue and snr_red");
+    assert_eq!(found["catalogue"]["snr"], "snr_g");
     let quoted = [50.0, 0.1, 0.05];
     for (number, (label, noise)) in ["teff", "logg", "fe_h"].into_iter().zip(NOISE).enumerate() {
         let label_found = &repeats["labels"][number];
