@@ -197,12 +197,14 @@ fn draw_input(area: &Area<'_>, spectrum: &Spectrum, result: &Result) -> Drawn {
         .x_desc("vacuum wavelength (\u{c5})")
         .y_desc("scaled value")
         .draw()?;
+    // Steps narrower than a dot of the picture want a thin line.
+    let width = if result.input.len() > 1000 { 1 } else { 2 };
     for (bins, edges) in result.grid.windows() {
         let steps = edges
             .windows(2)
             .zip(&result.input[bins])
             .flat_map(|(edge, &value)| [(edge[0], value), (edge[1], value)]);
-        chart.draw_series(LineSeries::new(steps, INPUT.stroke_width(2)))?;
+        chart.draw_series(LineSeries::new(steps, INPUT.stroke_width(width)))?;
     }
     Ok(())
 }
@@ -210,9 +212,10 @@ fn draw_input(area: &Area<'_>, spectrum: &Spectrum, result: &Result) -> Drawn {
 fn draw_words(area: &Area<'_>, result: &Result) -> Drawn {
     let heading = (FONT, 22).into_font().color(&INK);
     area.draw(&Text::new(result.model.clone(), (20, 20), heading))?;
-    let lines = result.labels.iter().flat_map(|line| {
+    let lines = result.labels.iter().flat_map(|line| match line.strip_prefix("flags = ") {
         // Flags are many words: one a line.
-        line.split('+').map(str::to_owned).collect::<Vec<_>>()
+        Some(_) => line.split('+').map(str::to_owned).collect(),
+        None => vec![line.replace("+-", "\u{b1}")],
     });
     for (number, line) in (0..).zip(lines) {
         let style = (FONT, 18).into_font().color(&INK);
