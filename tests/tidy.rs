@@ -45,6 +45,10 @@ fn each_dependency_has_one_door() {
         ("src/prep", vec!["std::fs", "std::time", "tracing", "println", "eprintln"]),
         // A report of equal inputs has equal bytes.
         ("src/report", vec!["SystemTime", "Instant", "Utc::now", "tracing", "println", "eprintln"]),
+        (
+            "src/evaluate",
+            vec!["SystemTime", "Instant", "Utc::now", "tracing", "println", "eprintln"],
+        ),
         ("src/estimate", vec!["std::fs", "std::time", "tracing", "println", "eprintln"]),
     ];
     for (folder, names) in doors {

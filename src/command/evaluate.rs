@@ -1,5 +1,9 @@
 //! `starmill evaluate`.
 
+use std::io::{ErrorKind, Write};
+
+use anyhow::Context;
+
 use super::Exit;
 use crate::catalogue::replace;
 use crate::cli::EvaluateArgs;
@@ -16,12 +20,15 @@ pub(super) fn run(config: &Config, args: &EvaluateArgs) -> anyhow::Result<Exit> 
         how: args.how(config.report.match_arcsec),
     };
     let findings = evaluate(&request)?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&findings.evaluation)?);
-    } else {
-        for line in lines(&findings.evaluation) {
-            println!("{line}");
-        }
+    let mut text = match args.json {
+        true => serde_json::to_string_pretty(&findings.evaluation)?,
+        false => lines(&findings.evaluation).join("\n"),
+    };
+    text.push('\n');
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Who reads the first lines alone, as head does, has what was wanted.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written.context("standard output; write to a file with room")?,
     }
     if let Some(path) = &args.html {
         replace(path, findings.page().as_bytes())?;

@@ -122,11 +122,17 @@ impl<'a> Both<'a> {
     /// The residuals of a label by one quantity.
     fn binned(self, label: usize, by: By) -> Option<Binned> {
         let quantity = self.quantity(by)?;
-        let bin = |range: Range| {
-            let chosen = self.matched().filter(|row| range.contains(quantity(*row)));
-            Bin { range, summary: Summary::of(chosen.map(|row| self.residual(row, label))) }
-        };
-        Some(Binned { by, bins: by.ranges().into_iter().map(bin).collect() })
+        let ranges = by.ranges();
+        let mut residuals = vec![Vec::new(); ranges.len()];
+        for row in self.matched() {
+            let value = quantity(row);
+            if let Some(bin) = ranges.iter().position(|range| range.contains(value)) {
+                residuals[bin].push(self.residual(row, label));
+            }
+        }
+        let bins = ranges.into_iter().zip(residuals);
+        let bin = |(range, residuals)| Bin { range, summary: Summary::of(residuals) };
+        Some(Binned { by, bins: bins.map(bin).collect() })
     }
 
     fn label(self, reference: &Mapped) -> Option<LabelAgreement> {

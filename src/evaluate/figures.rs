@@ -74,15 +74,16 @@ pub(super) fn by_snr(both: Both<'_>, found: &LabelAgreement, label: usize) -> Op
     ))
 }
 
-/// Median of a bin as a line, and as far as its robust sigma as a band.
+/// Median of a bin as a line, and lines as far from it as its robust sigma.
 fn spread(plot: &Plot<'_>, range: Range, summary: &Summary) -> Markup {
     let low = range.low.unwrap_or(plot.x.from).max(plot.x.from);
     let high = range.high.unwrap_or(plot.x.to).min(plot.x.to);
     let Summary { median, robust_sigma, .. } = summary;
+    let levels = [("median", 0.0), ("quoted", -*robust_sigma), ("quoted", *robust_sigma)];
     html! {
-        @if low < high {
-            (plot.bar("band", (low, median - robust_sigma), (high, median + robust_sigma)))
-            @if plot.y.holds(*median) { (plot.line("median", &[(low, *median), (high, *median)])) }
+        @for (class, offset) in levels {
+            @let level = median + offset;
+            @if low < high && plot.y.holds(level) { (plot.line(class, &[(low, level), (high, level)])) }
         }
     }
 }

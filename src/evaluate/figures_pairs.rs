@@ -94,7 +94,7 @@ pub(super) fn repeats(found: &LabelRepeats) -> Option<Markup> {
             (plot.line("quoted", &quoted))
             (plot.line("median", &scatter))
             (plot.points("clean", scatter.iter().copied()))
-            (plot.points("warned", plain.iter().copied()))
+            (plot.points("before", plain.iter().copied()))
         },
     ))
 }

@@ -218,7 +218,7 @@ pub struct Evaluated {
     pub rows: u64,
     /// Rows that were left out.
     pub left_out: LeftOut,
-    /// Whether rows with `flag_bad` were to be left out.
+    /// Whether rows with `flag_bad` were left out; not where the table has no such column.
     pub where_good: bool,
     /// Below which S/N rows were to be left out.
     pub min_snr: Option<f64>,
@@ -290,7 +290,7 @@ pub fn evaluate(request: &Request) -> Result<Findings, EvaluateError> {
         model: rows.model.clone(),
         rows: rows.read,
         left_out: rows.left_out,
-        where_good: selection.good,
+        where_good: selection.good && rows.has_flags,
         min_snr: selection.min_snr,
         snr: rows.snr_columns.clone(),
         evaluated: rows.len(),

@@ -129,7 +129,7 @@ fn pull_table(agreement: &Agreement) -> Markup {
     let rows: Vec<(&LabelAgreement, Pulls)> =
         agreement.labels.iter().filter_map(|label| Some((label, label.pulls?))).collect();
     html! {
-        h3 { "Pulls and coverage" }
+        h2 { "Pulls and coverage" }
         @if rows.is_empty() { p { "The catalogue quotes no errors, so there are no pulls." } }
         @else {
             p { "A pull is a residual by its quoted error: that of the catalogue and of the reference, "
@@ -179,12 +179,12 @@ fn label(found: &LabelAgreement, both: Both<'_>) -> Markup {
         h2 { (found.label.name) }
         div.figures {
             (figure(figures::scatter(both, found, number), "Catalogue over reference, and the residuals; dashed: equal"))
-            div {
-                (figure(figures::by_snr(both, found, number), "Line and band: median and robust \u{3c3} of each bin"))
+            div.stack {
+                (figure(figures::by_snr(both, found, number), "Lines: median of each bin, and as far from it as its robust \u{3c3}"))
                 (figure(figures::pulls(both, found, number), "Line: errors that are right"))
             }
         }
-        @for binned in &found.bins { (bin_table(binned.by.name(), &binned.bins)) }
+        div.tables { @for binned in &found.bins { (bin_table(binned.by.name(), &binned.bins)) } }
     }
 }
 
@@ -212,10 +212,8 @@ fn abundances(agreement: &Agreement, both: Both<'_>) -> Markup {
     html! {
         @if !drawn.is_empty() {
             h2 { "[X/Fe] against [Fe/H]" }
-            div.figures.small { @for [own, other] in drawn {
-                figure { (own) figcaption { "catalogue" } }
-                figure { (other) figcaption { "reference" } }
-            } }
+            p { "On the left the catalogue, on the right the reference." }
+            div.figures { @for [own, other] in drawn { figure { div.beside { (own) (other) } } } }
         }
         @if let Some(drawing) = matrix(both, &elements, &agreement.correlations) {
             h2 { "Abundances with each other" }

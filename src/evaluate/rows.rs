@@ -46,6 +46,8 @@ pub(super) struct Rows {
     pub(super) model: String,
     /// Which columns are the S/N.
     pub(super) snr_columns: String,
+    /// Whether the table has `flag_bad`.
+    pub(super) has_flags: bool,
     pub(super) has_places: bool,
     pub(super) snr: Vec<f32>,
     pub(super) places: Vec<(f64, f64)>,
@@ -105,6 +107,7 @@ impl Rows {
         let layout = Layout::of(&source, &finder, &labels, selection, key)?;
         let mut rows = Self {
             snr_columns: layout.snr_columns(&source),
+            has_flags: layout.bad.is_some(),
             has_places: layout.ra.is_some() && layout.dec.is_some(),
             labels: labels
                 .iter()

@@ -27,7 +27,7 @@ fn catalogue(catalogue: &Evaluated) -> Vec<String> {
     if !model.is_empty() {
         lines[0] += &format!(", model {model}");
     }
-    if left_out.bad > 0 {
+    if catalogue.where_good {
         lines.push(format!(
             "left out: {} rows with flag_bad (--where-good false keeps them)",
             left_out.bad

@@ -320,6 +320,64 @@ fn parse_form(form: &str) -> Option<(usize, u8, usize)> {
 mod tests {
     use super::*;
 
+    /// A table of an identifier (K), a truth value (L) and an unsigned number (I).
+    fn identifiers() -> Vec<u8> {
+        let card =
+            |keyword: &str, value: &str| format!("{:<80}", format!("{keyword:<8}= {value:>20}"));
+        let header = |cards: &[(&str, &str)]| {
+            let cards: String = cards.iter().map(|(keyword, value)| card(keyword, value)).collect();
+            let text = format!("{cards}{:<80}", "END");
+            format!("{text:<width$}", width = text.len().div_ceil(2880) * 2880).into_bytes()
+        };
+        let mut bytes = header(&[("SIMPLE", "T"), ("BITPIX", "8"), ("NAXIS", "0")]);
+        bytes.extend(header(&[
+            ("XTENSION", "'BINTABLE'"),
+            ("BITPIX", "8"),
+            ("NAXIS", "2"),
+            ("NAXIS1", "11"),
+            ("NAXIS2", "2"),
+            ("PCOUNT", "0"),
+            ("GCOUNT", "1"),
+            ("TFIELDS", "3"),
+            ("TTYPE1", "'source_id'"),
+            ("TFORM1", "'K'"),
+            ("TNULL1", "-1"),
+            ("TTYPE2", "'good'"),
+            ("TFORM2", "'L'"),
+            ("TTYPE3", "'plate'"),
+            ("TFORM3", "'I'"),
+            ("TZERO3", "32768"),
+            ("TUNIT1", "'none'"),
+        ]));
+        for (id, good, plate) in [(4_295_806_720_123_456_789_i64, b'T', -1_i16), (-1, 0, 7)] {
+            bytes.extend(id.to_be_bytes());
+            bytes.push(good);
+            bytes.extend(plate.to_be_bytes());
+        }
+        bytes.resize(bytes.len().div_ceil(2880) * 2880, 0);
+        bytes
+    }
+
+    #[test]
+    fn identifiers_of_nineteen_digits_and_truth_values_come_back_exactly() {
+        let bytes = identifiers();
+        let fits = crate::fits::Fits::parse(&bytes).unwrap();
+        let table = fits.extensions().next().unwrap().1.table().unwrap();
+        let column = |name: &str| table.column(name).unwrap();
+        let whole = |name: &str, row: usize| table.whole(column(name), row);
+        assert_eq!(whole("source_id", 0), Some(4_295_806_720_123_456_789));
+        assert_eq!((whole("source_id", 1), whole("source_id", 2)), (None, None));
+        assert_eq!((whole("plate", 0), whole("plate", 1)), (Some(32767), Some(32775)));
+        assert_eq!(whole("good", 0), None);
+        let good = |row: usize| table.logical(column("good"), row);
+        assert_eq!((good(0), good(1), good(2)), (Some(true), None, None));
+        assert_eq!(table.logical(column("plate"), 0), None);
+        assert_eq!(
+            (table.unit(column("source_id")), table.unit(column("good"))),
+            ("none".into(), String::new())
+        );
+    }
+
     #[test]
     fn forms_give_repeat_kind_and_width() {
         let check = |form, expected| assert_eq!(parse_form(form), expected, "{form}");

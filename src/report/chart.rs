@@ -76,7 +76,7 @@ const SQUARE: f64 = 4.0;
 const SHADES: usize = 6;
 /// Fewer points than this are drawn larger.
 const FEW: usize = 100;
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 56.0;
 const RIGHT: f64 = 10.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 38.0;
