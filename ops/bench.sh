@@ -9,6 +9,8 @@
 #   ops/bench.sh epochs    needs the spectra that ops/fetch-spectra.sh gets, or STARMILL_REAL_DATA
 # or how fast spectra are made from labels, beside the generator's paper:
 #   ops/bench.sh generate  a minute
+# or how fast the recipe and the velocities of medium resolution are on one core:
+#   ops/bench.sh medium    ten minutes, most of them to build
 # or how fast each graph of an RRNet is on one core, of the model folder that train-rrnet.sh wrote:
 #   ops/bench.sh rrnet FOLDER
 #   --publish              write into docs/benchmarks.md instead of out/bench
@@ -20,7 +22,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 what=rates count=1000 repetitions=5 large='' report='' folder=''
 while [ $# -gt 0 ]; do
   case $1 in
-    latency | epochs | generate) what=$1 ;;
+    latency | epochs | generate | medium) what=$1 ;;
     rrnet) what=$1 folder=$(realpath "${2:?rrnet needs a model folder}") && shift ;;
     --large) large=out/bench/large ;;
     --repetitions) repetitions=${2:?--repetitions needs a number} && shift ;;
@@ -64,6 +66,16 @@ if [ "$what" = epochs ]; then
   exit
 fi
 
+if [ "$what" = medium ]; then
+  for test in mrs_recipe rv; do
+    cargo test --release --locked --quiet --test "$test" -- --ignored --nocapture |
+      grep '^|' && echo
+  done >out/bench/medium.md
+  "$python" ops/bench/report.py out/bench/medium.md --medium \
+    --out "${report:-out/bench/medium-report.md}"
+  exit
+fi
+
 if [ "$what" = generate ]; then
   # Its table is a section that is copied into docs/benchmarks.md.
   "$python" ops/bench/generate.py --starmill "$(release_binary)" --repetitions "$repetitions" \
@@ -80,7 +92,5 @@ fi
 # A table is what a test prints between its own lines.
 cargo test --release --locked --quiet --test reader_speed -- --ignored --nocapture |
   grep '^|' >out/bench/readers.md
-cargo test --release --locked --quiet --test mrs_recipe -- --ignored --nocapture |
-  grep '^|' >out/bench/prepare.md
 "$python" ops/bench/report.py out/bench/results.json --readers out/bench/readers.md \
-  --prepare out/bench/prepare.md --out "${report:-out/bench/report.md}"
+  --out "${report:-out/bench/report.md}"

@@ -86,6 +86,7 @@ def goals(results: dict) -> list[Goal]:
 # The last sections of the page, in their order, each measured and written by itself.
 LATENCY = "## Latency of a live night"
 EPOCHS = "## The epochs of one star in medium resolution"
+MEDIUM = "## Medium resolution on one core"
 
 
 def latency_goals(results: dict) -> list[Goal]:
@@ -154,10 +155,26 @@ def epochs_section(table: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def medium_section(tables: list[str]) -> str:
+    """Return the section on the recipe and the velocities of medium resolution."""
+    lines = [
+        MEDIUM,
+        "",
+        "`./ops/bench.sh medium`: the recipe on the same synthetic spectra of two arms as plain"
+        " Python, in turn, from memory, every step from the rest frame to the scaled 7,200 values,"
+        " medians of seven rounds, ratios within a round; the Python is the reference that"
+        " `tests/mrs_recipe` holds each step to. And radial velocities by cross-correlation with 22"
+        " templates, of synthetic spectra.",
+        "",
+        *tables,
+    ]
+    return "\n".join(lines)
+
+
 def with_part(page: str, title: str, text: str) -> str:
     """Return a page in which one of its last sections, or with "" what is before them, is new."""
     parts = {"": page}
-    for section in (LATENCY, EPOCHS):
+    for section in (LATENCY, EPOCHS, MEDIUM):
         last = list(parts)[-1]
         parts[last], found, behind = parts[last].partition(section)
         parts[section] = found + behind
@@ -200,7 +217,7 @@ def busy_lines(results: dict) -> list[str]:
     return lines
 
 
-def page(results: dict, readers: Sequence[str] = (), prepare: Sequence[str] = ()) -> str:
+def page(results: dict, readers: Sequence[str] = ()) -> str:
     """Return the page."""
     request, written = results["data"]["request"], results["data"]["written"]
     run = results["repetitions"][-1]["run"]
@@ -268,18 +285,6 @@ def page(results: dict, readers: Sequence[str] = (), prepare: Sequence[str] = ()
             "",
             *readers,
         ]
-    if prepare:
-        lines += [
-            "",
-            "## The recipe for medium resolution beside plain Python",
-            "",
-            "`cargo test --release --test mrs_recipe -- --ignored --nocapture`: the same synthetic"
-            " spectra of two arms in turn, from memory, every step from the rest frame to the"
-            " scaled 7,200 values, medians of seven rounds, ratios within a round. The Python is"
-            " the reference that `tests/mrs_recipe` holds each step to.",
-            "",
-            *prepare,
-        ]
     return "\n".join(lines) + "\n"
 
 
@@ -289,12 +294,14 @@ def main() -> int:
     parser.add_argument("results", type=Path, help="JSON file of measure.py, unless an option says")
     parser.add_argument("--out", type=Path, required=True, help="Markdown file to write")
     parser.add_argument("--readers", type=Path, help="table that the test reader_speed prints")
-    parser.add_argument("--prepare", type=Path, help="table that the test mrs_recipe prints")
     parser.add_argument(
         "--latency", action="store_true", help="the results are of latency.py: write its section"
     )
     parser.add_argument(
         "--epochs", action="store_true", help="the results are a table of the test medium"
+    )
+    parser.add_argument(
+        "--medium", action="store_true", help="the results are tables of mrs_recipe and rv"
     )
     options = parser.parse_args()
     found = options.results.read_text()
@@ -302,14 +309,15 @@ def main() -> int:
     wanted: list[Goal] = []
     if options.epochs:
         title, section = EPOCHS, epochs_section(found.splitlines())
+    elif options.medium:
+        title, section = MEDIUM, medium_section(found.splitlines())
     elif options.latency:
         results = json.loads(found)
         title, wanted, section = LATENCY, latency_goals(results), latency_section(results)
     else:
         results = json.loads(found)
         readers = options.readers.read_text().splitlines() if options.readers else []
-        prepare = options.prepare.read_text().splitlines() if options.prepare else []
-        title, wanted, section = "", goals(results), page(results, readers, prepare)
+        title, wanted, section = "", goals(results), page(results, readers)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(with_part(old, title, section), encoding="utf-8")
     print(section)
