@@ -18,7 +18,7 @@ pub struct EvaluateArgs {
     /// Compare visits of the same star with each other.
     #[arg(long)]
     pub repeats: bool,
-    /// Match by equal values of this column, or of two as in file=filename; for --repeats the column
+    /// Match by equal values of this column, or of two as in file=filename; with `--repeats` the column
     /// that names the star.
     #[arg(long, value_name = "COLUMN")]
     pub key: Option<String>,
@@ -26,7 +26,7 @@ pub struct EvaluateArgs {
     /// errors (`teff_err=...`), `ra` and `dec`. Once for each.
     #[arg(long, value_name = "MAP")]
     pub map: Vec<Map>,
-    /// Match by position within so many arcseconds [default: report.match_arcsec].
+    /// Match by position within so many arcseconds [default: `report.match_arcsec`].
     #[arg(long, value_name = "ARCSEC", conflicts_with = "key", value_parser = parse_radius)]
     pub radius: Option<f64>,
     /// Leave rows with `flag_bad` out.

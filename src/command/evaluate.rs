@@ -20,9 +20,10 @@ pub(super) fn run(config: &Config, args: &EvaluateArgs) -> anyhow::Result<Exit> 
         how: args.how(config.report.match_arcsec),
     };
     let findings = evaluate(&request)?;
-    let mut text = match args.json {
-        true => serde_json::to_string_pretty(&findings.evaluation)?,
-        false => lines(&findings.evaluation).join("\n"),
+    let mut text = if args.json {
+        serde_json::to_string_pretty(&findings.evaluation)?
+    } else {
+        lines(&findings.evaluation).join("\n")
     };
     text.push('\n');
     match std::io::stdout().write_all(text.as_bytes()) {

@@ -28,7 +28,7 @@ pub(super) fn titled(name: &str, unit: &str) -> String {
     if unit.is_empty() { name.to_owned() } else { format!("{name} ({unit})") }
 }
 
-/// The catalogue's values over the reference's, and the residuals below (FCResNet's figure 5).
+/// The catalogue's values over the reference's, and the residuals below (`FCResNet`'s figure 5).
 pub(super) fn scatter(both: Both<'_>, found: &LabelAgreement, label: usize) -> Option<Markup> {
     let name = titled(&found.label.name, &found.label.unit);
     let (own, other) = (|row| both.rows.value(row, label), |row| both.reference.value(row, label));
@@ -52,7 +52,7 @@ pub(super) fn scatter(both: Both<'_>, found: &LabelAgreement, label: usize) -> O
     })
 }
 
-/// Residuals against S/N, with median and robust sigma of each bin (RRNet's figure 2).
+/// Residuals against S/N, with median and robust sigma of each bin (`RRNet`'s figure 2).
 pub(super) fn by_snr(both: Both<'_>, found: &LabelAgreement, label: usize) -> Option<Markup> {
     let name = titled(&found.label.name, &found.label.unit);
     let snr = |row: usize| f64::from(both.rows.snr[row]);
@@ -125,7 +125,7 @@ pub(super) fn pulls(both: Both<'_>, found: &LabelAgreement, label: usize) -> Opt
 }
 
 /// Kiel diagrams of the catalogue and of the reference with the same axes, coloured by metallicity
-/// (FCResNet's figure 6).
+/// (`FCResNet`'s figure 6).
 pub(super) fn kiel(both: Both<'_>) -> Option<[Markup; 2]> {
     let mapped = |name: &str| {
         both.reference.mapped.iter().find(|mapped| mapped.label == name)?;
@@ -159,7 +159,7 @@ pub(super) fn kiel(both: Both<'_>) -> Option<[Markup; 2]> {
     Some([draw(true, "catalogue"), draw(false, "reference")])
 }
 
-/// [X/Fe] over [Fe/H] of the catalogue and of the reference (FCResNet's figure 7).
+/// [X/Fe] over [Fe/H] of the catalogue and of the reference (`FCResNet`'s figure 7).
 pub(super) fn x_fe(both: Both<'_>, element: &Element) -> Option<[Markup; 2]> {
     let iron = fe_h_of(both.rows)?;
     let place = |is_own: bool, row: usize| {

@@ -15,7 +15,7 @@ const PANEL: f64 = 62.0;
 const AIR: f64 = 4.0;
 
 /// Every abundance with every other: the rows of the catalogue below the diagonal, Pearson's
-/// coefficients above it, that of the catalogue over that of the reference (FCResNet's figure 9).
+/// coefficients above it, that of the catalogue over that of the reference (`FCResNet`'s figure 9).
 pub(super) fn matrix(
     both: Both<'_>,
     elements: &[Element],
@@ -75,7 +75,7 @@ fn coefficient(value: Option<f64>) -> String {
     value.map_or("\u{2013}".into(), |value| format!("{value:+.2}").replace('-', "\u{2212}"))
 }
 
-/// The scatter of repeats over their S/N beside the quoted errors (RRNet's figure 7).
+/// The scatter of repeats over their S/N beside the quoted errors (`RRNet`'s figure 7).
 pub(super) fn repeats(found: &LabelRepeats) -> Option<Markup> {
     let name = titled(&found.label.name, &found.label.unit);
     let bins = || found.by_snr.iter().filter_map(|bin| Some((bin.snr?, bin.scatter?)));

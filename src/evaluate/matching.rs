@@ -71,7 +71,7 @@ impl Reference {
         let mut filling = Filling::new(rows, layout);
         match how {
             Match::Key { reference, .. } => {
-                filling.by_key(&source, finder.any(reference)?, reference)?
+                filling.by_key(&source, finder.any(reference)?, reference)?;
             }
             Match::Sky { radius } => {
                 let places = (finder.place(&names::RA)?, finder.place(&names::DEC)?);

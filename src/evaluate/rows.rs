@@ -134,7 +134,7 @@ impl Rows {
     ) -> Result<(), EvaluateError> {
         self.read += 1;
         let number = |at: Option<usize>| at.map_or(f64::NAN, |at| record.numbers[at]);
-        if selection.good && number(layout.bad) == 1.0 {
+        if selection.good && number(layout.bad) > 0.5 {
             self.left_out.bad += 1;
             return Ok(());
         }
