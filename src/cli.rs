@@ -1,6 +1,7 @@
 //! The command line.
 
 mod evaluate;
+mod simulate_night;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use clap_complete::Shell;
 use crate::config::LogFormat;
 use crate::generate::{Axis, Fixed};
 pub use evaluate::EvaluateArgs;
+pub use simulate_night::{SimulateNightArgs, SimulatedLabels, SimulatedLayout, SimulatedSurvey};
 
 /// Turn survey spectra of stars into a catalogue of stellar parameters.
 ///
@@ -45,6 +47,12 @@ pub enum Command {
     /// default, which is stated. Exit codes: 0 every row gave a spectrum, 1 rows were left out with
     /// --skip-outside, 2 could not run or labels lie outside the trained box, 78 bad configuration.
     Generate(Box<GenerateArgs>),
+    /// Write a night of LAMOST-layout files with a truth table, through the forward models.
+    ///
+    /// Files lie as the survey delivers them, beside truth.csv, which says of each what it holds and
+    /// what is expected of it: a row or the code of a reject. Equal arguments give equal bytes. Exit
+    /// codes: 0 the night is written, 2 it could not be, 78 bad configuration.
+    SimulateNight(Box<SimulateNightArgs>),
     /// Process spectra as they arrive, with a catalogue for each night, until told to stop.
     ///
     /// Meant for systemd: see `systemctl cat starmill`. SIGTERM ends it in order, SIGHUP loads

@@ -16,7 +16,8 @@
 //!
 //! [`evaluate`] says what the labels are worth: against a reference, or from visit to visit.
 //!
-//! [`generate`] goes the other way: from labels to spectra, through a forward model.
+//! [`generate`] goes the other way: from labels to spectra, through a forward model, and
+//! [`simulate`] writes a whole night of files with them.
 //!
 //! [`watch`] finds the files of a night as they appear, where no command line names them.
 //!
@@ -56,6 +57,7 @@ pub mod report;
 pub mod rv;
 pub mod serve;
 pub mod setup;
+pub mod simulate;
 mod sky;
 pub mod spectrum;
 pub mod stage;

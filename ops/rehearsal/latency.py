@@ -116,7 +116,7 @@ def main() -> None:
         give_up=30.0,
         quiet=900.0,
     )
-    delivery = Delivery(scene.inbox, Sky(300), random.Random(1))
+    delivery = Delivery(scene.inbox, Sky.of_benchmarks(300), random.Random(1))
     service = Service(scene, options.program)
     service.start()
     watcher = Watcher(scene.out, service.process.pid)

@@ -117,7 +117,8 @@ def main() -> None:
         quiet=max(5.0, plan.real(900)),
     )
     print("making a pool of spectra")
-    delivery = Delivery(scene.inbox, Sky(300), random.Random(1))
+    sky = Sky.simulated(options.program, scene.folder / "pool", 300)
+    delivery = Delivery(scene.inbox, sky, random.Random(1))
     service = Service(scene, options.program, options.layer)
     evening = datetime.now(UTC) - timedelta(hours=12)
     camera = Camera(scene.folder / "pictures", options.port)

@@ -53,7 +53,7 @@ class Row:
 def make(folder: Path, count: int) -> None:
     """Write the spectra, each an observation of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    pool = Sky(POOL)
+    pool = Sky.of_benchmarks(POOL)
     taken = datetime(2026, 11, 21, 14, tzinfo=UTC)
     fibers = FIBERS * SPECTROGRAPHS
     order = list(range(count))

@@ -1,10 +1,12 @@
 """Files of a simulated night, made fast: a few hundred spectra under thousands of names.
 
-The spectra are those of the benchmarks (synthetic, LAMOST low resolution); for each observation the
-cards that name and date it are written anew, so that no two files are the same observation.
+The spectra are those of `starmill simulate-night` or of the benchmarks (synthetic, LAMOST low
+resolution); for each observation the cards that name and date it are written anew, so that no two
+files are the same observation.
 """
 
 import gzip
+import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -48,13 +50,33 @@ class Exposure:
 class Sky:
     """A pool of spectra and the files made from them."""
 
-    def __init__(self, pool: int, seed: int = 1) -> None:
+    def __init__(self, files: list[bytes]) -> None:
+        self.files = files
+
+    @classmethod
+    def of_benchmarks(cls, pool: int, seed: int = 1) -> "Sky":
+        """Return a pool of so many spectra of the benchmarks."""
         universe = Universe()
-        self.files = []
+        files = []
         for number in range(pool):
             layout = ("image", "table")[number % 2]
             spectrum = universe.spectrum(np.random.default_rng([seed, number]))
-            self.files.append(bytearray(file_bytes(Observation(layout, number), spectrum)))
+            files.append(file_bytes(Observation(layout, number), spectrum))
+        return cls(files)
+
+    @classmethod
+    def simulated(cls, program: str, folder: Path, pool: int) -> "Sky":
+        """Return a pool of so many stars and galaxies that the program simulates in a folder."""
+        files = []
+        for layout in ("dr7", "dr9"):
+            out = folder / layout
+            night = ["--date", "2026-11-21", "--survey", "lrs", "--layout", layout]
+            # What is broken, and what comes again, the delivery decides.
+            whole = ["--repeats", "0", "--broken", "0", "--stars", str(pool // 2)]
+            subprocess.run([program, "simulate-night", "--out", out, *night, *whole], check=True)
+            paths = sorted(out.rglob("*.fits.gz"))
+            files.extend(gzip.decompress(path.read_bytes()) for path in paths)
+        return cls(files)
 
     def file(self, number: int, exposure: Exposure, fiber: int, reduced: datetime) -> bytes:
         """Return the gzipped file of one fibre; `number` is the observation's own."""

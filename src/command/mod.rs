@@ -14,6 +14,7 @@ mod models;
 mod night;
 mod run;
 mod serve;
+mod simulate;
 mod top;
 
 use std::path::PathBuf;
@@ -75,6 +76,7 @@ fn execute(
             run::run(&config, args, progress)
         }
         Command::Generate(args) => generate::run(config, *args),
+        Command::SimulateNight(args) => simulate::run(config, *args),
         Command::Serve => serve::serve(path, config),
         Command::Check(args) => {
             choose_device(&mut config, args.device);

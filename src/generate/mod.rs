@@ -217,7 +217,7 @@ impl<'a> Batch<'a> {
 }
 
 /// The factor by which a radial velocity in km/s moves wavelengths, with special relativity.
-fn doppler(velocity: f64) -> f64 {
+pub(crate) fn doppler(velocity: f64) -> f64 {
     let beta = velocity / crate::prep::SPEED_OF_LIGHT;
     ((1.0 + beta) / (1.0 - beta)).sqrt()
 }

@@ -14,7 +14,7 @@ EXPOSURE = Exposure(TAKEN, "HD000007")
 
 
 def test_a_file_names_its_own_observation() -> None:
-    sky = Sky(2)
+    sky = Sky.of_benchmarks(2)
     for number in (5, 6):
         content = gzip.decompress(sky.file(700_000_000 + number, EXPOSURE, 260, TAKEN))
         with fits.open(io.BytesIO(content)) as hdus:
