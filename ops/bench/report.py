@@ -164,7 +164,8 @@ def medium_section(tables: list[str]) -> str:
         " Python, in turn, from memory, every step from the rest frame to the scaled 7,200 values,"
         " medians of seven rounds, ratios within a round; the Python is the reference that"
         " `tests/mrs_recipe` holds each step to. And radial velocities by cross-correlation with 22"
-        " templates, of synthetic spectra. Both were measured beside other work on the same two cores.",
+        " templates, of synthetic spectra. Both were measured beside other work on the same two"
+        " cores.",
         "",
         *tables,
     ]
