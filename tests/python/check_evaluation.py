@@ -1,7 +1,7 @@
 """Holds `starmill evaluate --repeats --json` against numpy and scipy.
 
-check_evaluation.py CATALOGUE.parquet REFERENCE.csv FOUND.json: matches both tables, and the visits of
-the catalogue with each other, by comparing all places with all; works out every statistic anew, and
+check_evaluation.py CATALOGUE.parquet REFERENCE.csv FOUND.json: matches both tables, and the visits
+of the catalogue with each other, by comparing all places with all; works out every statistic anew, and
 ends with an error where one differs. The reference has the columns that tests/evaluate/reference.rs
 gives it.
 """
@@ -95,7 +95,8 @@ def check(rows: dict, reference: dict, found: dict) -> int:
     own, other = np.arange(len(near)), near.argmin(axis=1)
     matched = near[own, other] <= 1.0
     own, other = own[matched], other[matched]
-    first, second = np.nonzero(np.triu(distance(*[rows[k] for k in ("ra", "dec", "ra", "dec")]) <= 1, k=1))
+    ra, dec = rows["ra"], rows["dec"]
+    first, second = np.nonzero(np.triu(distance(ra, dec, ra, dec) <= 1, k=1))
     snr = rows["snr_g"]
     pair_snr = np.sqrt(2 / (snr[first] ** -2.0 + snr[second] ** -2.0))
     same(found["agreement"]["matched"], len(own), "matched")
