@@ -1,9 +1,9 @@
 """Holds `starmill evaluate --repeats --json` against numpy and scipy.
 
 check_evaluation.py CATALOGUE.parquet REFERENCE.csv FOUND.json: matches both tables, and the visits
-of the catalogue with each other, by comparing all places with all; works out every statistic anew, and
-ends with an error where one differs. The reference has the columns that tests/evaluate/reference.rs
-gives it.
+of the catalogue with each other, by comparing all places with all; works out every statistic anew,
+and ends with an error where one differs. The reference has the columns that
+tests/evaluate/reference.rs gives it.
 """
 
 import csv
