@@ -51,6 +51,7 @@ bits! {
     FIT_NOT_CONVERGED = 16, "fit_not_converged", true, "The fit ended before its steps were small against the errors.";
     FIT_AT_BOUND = 17, "fit_at_bound", false, "A fitted label lies at the end of its range; the column `at_bound` says which.";
     FIT_LOST = 18, "fit_lost", true, "The temperature, the gravity or the velocity of the fit lies at the end of its range.";
+    POOR_FIT = 19, "poor_fit", false, "The forward model at these labels does not fit: chi-square, or that of the worst region, is beyond that of good synthetic rows.";
 }
 
 impl Quality {

@@ -1,19 +1,17 @@
 //! A model ready to run: its folder found and hashed, its recipe parsed, the library loaded.
 
+mod companion;
+mod described;
 mod estimator;
 mod fitted;
 mod forward;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use starmill_onnx::{AnyModel, Engine, EngineError, Model, ModelError, Runtime};
 use thiserror::Error;
 
-use crate::catalogue::{
-    CatalogueError, LabelColumn, ModelColumns, Provenance, Schema, VectorColumn, sha256_of_file,
-};
 use crate::config::Config;
 use crate::estimate::LabelRule;
 use crate::prep::{Recipe, RecipeError};
@@ -21,6 +19,8 @@ use crate::rv::RvError;
 use crate::stage::Reading;
 use crate::survey::LAMOST_MRS;
 
+pub use companion::{Companion, CompanionSetup, Goodness, Missing};
+pub use described::recipe_names;
 pub use estimator::{Estimates, Estimator, FitEngine, Network};
 pub use fitted::FitSetup;
 pub use forward::ReadyForward;
@@ -75,6 +75,19 @@ pub enum SetupError {
         /// The model.
         model: String,
     },
+    /// The forward model that a manifest names is not there or broken.
+    #[error(
+        "{model} is held against the forward model {companion}: {source}; put it beside {model}, or \
+         set models.consistency = false"
+    )]
+    Companion {
+        /// The model.
+        model: String,
+        /// The forward model.
+        companion: String,
+        /// The cause.
+        source: Box<SetupError>,
+    },
     /// A fit where a network that gives labels is needed.
     #[error("{model} is fitted and has no network from spectra to labels; choose another model")]
     NoNetwork {
@@ -102,6 +115,8 @@ pub struct Ready {
     pub reading: Reading,
     /// How the model is fitted, if it goes from labels to spectra.
     pub fit: Option<Arc<FitSetup>>,
+    /// The forward model against which its rows are held.
+    pub companion: Option<Arc<CompanionSetup>>,
 }
 
 /// The folder of models: as configured, else the first of the usual places that exists.
@@ -168,7 +183,12 @@ impl Ready {
         let chosen = chosen(&model, &config.models.columns)?;
         let labels = Arc::new(label_rule(&model, chosen));
         let reading = Reading::of(config, &model.manifest.surveys)?;
-        Ok(Self { recipe: Arc::new(recipe), labels, model, reading, fit: None })
+        let companion = CompanionSetup::of(config, manifest)?.map(Arc::new);
+        let recipe = match &companion {
+            Some(companion) => companion::beside(recipe, companion)?,
+            None => recipe,
+        };
+        Ok(Self { recipe: Arc::new(recipe), labels, model, reading, fit: None, companion })
     }
 
     /// Opens a session of the model on the configured device.
@@ -190,7 +210,8 @@ impl Ready {
     /// [`SetupError::Engine`] when the graph does not fit the manifest or the device is not there.
     pub fn estimator(&self, runtime: &Runtime, config: &Config) -> Result<Estimator, SetupError> {
         let Some(fit) = &self.fit else {
-            return Ok(Estimator::Network(Box::new(self.engine(runtime, config)?)));
+            let companion = self.companion(runtime, config, false)?;
+            return Ok(Estimator::Network(Box::new(self.engine(runtime, config)?), companion));
         };
         let options = forward::options(config, config.infer.batch)?;
         Ok(Estimator::Fit(Box::new(fit.engine(runtime, &options)?)))
@@ -207,10 +228,23 @@ impl Ready {
         config: &Config,
     ) -> Result<Estimator, SetupError> {
         let Some(fit) = &self.fit else {
-            return Ok(Estimator::Network(Box::new(self.proven_engine(runtime, config)?)));
+            let companion = self.companion(runtime, config, true)?;
+            let engine = self.proven_engine(runtime, config)?;
+            return Ok(Estimator::Network(Box::new(engine), companion));
         };
         let options = forward::options(config, config.infer.batch)?;
         Ok(Estimator::Fit(Box::new(fit.proven_engine(runtime, &options)?)))
+    }
+
+    fn companion(
+        &self,
+        runtime: &Runtime,
+        config: &Config,
+        proven: bool,
+    ) -> Result<Option<Box<Companion>>, SetupError> {
+        let Some(setup) = &self.companion else { return Ok(None) };
+        let options = forward::options(config, config.infer.batch)?;
+        Ok(Some(Box::new(setup.open(runtime, &options, (proven, false))?)))
     }
 
     /// Opens a session and holds it to the golden rows, which also warms it up.
@@ -238,6 +272,10 @@ impl Ready {
         if self.takes_medium() {
             id += &self.reading.name();
         }
+        if let Some(companion) = &self.companion {
+            id += BESIDE;
+            id += &companion.id_with_hash();
+        }
         let requested = self.requested();
         if !requested.is_empty() {
             id += WITH;
@@ -250,6 +288,16 @@ impl Ready {
     pub fn requested_in(id: &str) -> Vec<String> {
         let columns = id.split_once(WITH).map(|(_, columns)| columns.split(','));
         columns.into_iter().flatten().map(str::to_owned).collect()
+    }
+
+    /// Whether an identifier that [`Ready::id_with_hash`] gave names a forward model.
+    pub fn has_companion_in(id: &str) -> bool {
+        id.contains(BESIDE)
+    }
+
+    /// The most values that a prepared spectrum has.
+    pub fn prepared_width(&self) -> usize {
+        self.model.manifest.input.pixels + self.recipe.native_width()
     }
 
     /// The columns that were requested and are written, by name.
@@ -268,99 +316,10 @@ impl Ready {
     pub fn snr_name(&self) -> &'static str {
         if self.takes_medium() { "in the worse arm" } else { "in g" }
     }
-
-    /// The columns of a catalogue of this model.
-    pub fn schema(&self) -> Schema {
-        let manifest = &self.model.manifest;
-        let labels = manifest.labels.iter().map(|label| LabelColumn {
-            name: label.name.clone(),
-            unit: label.unit.clone(),
-            ucd: label.ucd.clone(),
-            description: label.description.clone(),
-            alias: label.alias.clone().unwrap_or_default(),
-        });
-        let derived = manifest.derived.iter().map(|derived| LabelColumn {
-            name: derived.name.clone(),
-            unit: derived.unit.clone(),
-            ucd: derived.ucd.clone(),
-            description: derived.description.clone(),
-            alias: String::new(),
-        });
-        let spec = &manifest.output;
-        let factor = spec.covariance.as_ref().map(|covariance| VectorColumn {
-            name: "cov_factor".into(),
-            ucd: "stat.covariance".into(),
-            description: "F: cov = F^T F + diag(err^2 - sum F^2), see the docs".into(),
-            shape: vec![covariance.rank, manifest.labels.len()],
-            ..VectorColumn::default()
-        });
-        let further = self.labels.columns.iter().map(|&index| {
-            let column = &spec.columns[index];
-            VectorColumn {
-                name: column.name.clone(),
-                unit: column.unit.clone(),
-                ucd: column.ucd.clone(),
-                description: column.description.clone(),
-                shape: column.shape.clone(),
-                integer: column.integer,
-            }
-        });
-        let columns = ModelColumns {
-            labels: labels.chain(derived).collect(),
-            errors: spec.sigma.is_some(),
-            vectors: factor.into_iter().chain(further).collect(),
-        };
-        let schema = Schema::of_model(&self.id(), &columns);
-        if self.takes_medium() { schema.with_medium() } else { schema }
-    }
-
-    /// SHA-256 of the model's files, by name; opening has compared all but the manifest itself.
-    ///
-    /// # Errors
-    /// [`CatalogueError::Io`] when the manifest cannot be read any more.
-    pub fn file_digests(&self) -> Result<BTreeMap<String, String>, CatalogueError> {
-        const MANIFEST: &str = "manifest.toml";
-        let manifest = sha256_of_file(&self.model.dir.join(MANIFEST))?;
-        let files = self.model.manifest.files.iter();
-        Ok(files
-            .map(|file| (file.path.display().to_string(), file.sha256.clone()))
-            .chain([(MANIFEST.to_owned(), manifest)])
-            .collect())
-    }
-
-    /// What made the rows, for the headers of the catalogue.
-    pub fn provenance(&self, runtime: &Runtime, provider: &str) -> Provenance {
-        self.provenance_with(runtime.version(), runtime.sha256(), provider)
-    }
-
-    /// The same for a library of this version and SHA-256, which need not be here.
-    pub fn provenance_with(&self, version: &str, sha256: &str, provider: &str) -> Provenance {
-        let manifest = &self.model.manifest;
-        let entry = |keyword: &str, value: &str, comment: &str| {
-            (keyword.to_owned(), value.to_owned(), comment.to_owned())
-        };
-        let requested = self.requested().join(",");
-        let requested = (!requested.is_empty()).then(|| entry("COLUMNS", &requested, "on request"));
-        let entries = vec![
-            entry("CREATOR", concat!("starmill ", env!("CARGO_PKG_VERSION")), "software"),
-            entry("MODEL", &manifest.name, "model"),
-            entry("MODELVER", &manifest.version, "version of the model"),
-            entry("MODELSHA", self.model.onnx_sha256(), ""),
-            entry("RECIPE", &recipe_names(&manifest.recipe), "preprocessing steps"),
-            entry("ORTVER", version, "version of ONNX Runtime"),
-            entry("ORTSHA", sha256, ""),
-            entry("PROVIDER", provider, "where the model ran"),
-        ];
-        Provenance { entries: entries.into_iter().chain(requested).collect() }
-    }
 }
 
-/// The steps of a recipe by name, in order.
-pub fn recipe_names(recipe: &[toml::Table]) -> String {
-    let names = recipe.iter().filter_map(|step| step.get("step")?.as_str());
-    names.collect::<Vec<_>>().join(", ")
-}
-
+/// Between an identifier and the forward model beside it.
+const BESIDE: &str = " beside ";
 /// Between an identifier and the columns that were requested.
 const WITH: &str = " with ";
 

@@ -52,8 +52,8 @@ pub use forward_model::ForwardModel;
 pub use golden::{Case, Golden, Tolerances, Worst};
 pub use library::find_library;
 pub use manifest::{
-    ColumnSpec, CovarianceSpec, Derived, FileEntry, Files, GoldenTolerance, InputSpec, Label,
-    Manifest, OutputSpec, Quality, TrainedOn,
+    ColumnSpec, ConsistencySpec, CovarianceSpec, Derived, FileEntry, Files, GoldenTolerance,
+    InputSpec, Label, Manifest, OutputSpec, Quality, TrainedOn,
 };
 pub use model::{AnyModel, Model, list};
 pub use model_error::ModelError;

@@ -50,6 +50,9 @@ pub struct Manifest {
     pub derived: Vec<Derived>,
     /// Limits of the spectra it was made for.
     pub quality: Quality,
+    /// The forward model that tells how well labels fit a spectrum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<ConsistencySpec>,
     /// How closely the golden cases must be reproduced.
     pub golden: GoldenTolerance,
     /// Where the weights come from, free keys.
@@ -230,6 +233,26 @@ pub struct Quality {
     // Manifests from before there were two arms have the other name.
     #[serde(alias = "min_snr_g")]
     pub min_snr: f64,
+}
+
+/// The forward model against which rows are held, and what to expect of good ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsistencySpec {
+    /// The forward model's folder, beside this one.
+    pub model: String,
+    /// Standard deviation of the error of each label on held-out spectra, in the order of the labels.
+    pub errors: Vec<f64>,
+    /// Scatter of those abundances that the forward model has and this one does not give, dex: they
+    /// are taken to follow iron.
+    pub scatter: f64,
+    /// Chi-square by degrees of freedom above which a row is flagged: where all variance is noise, and
+    /// where all is that of the model and its labels.
+    pub limit: [f64; 2],
+    /// The same for the worst region of a spectrum.
+    pub region_limit: [f64; 2],
+    /// Fraction of good synthetic rows that are flagged.
+    pub false_alarm: f64,
 }
 
 /// How closely an engine must reproduce the golden cases.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Component, Path};
 
 use crate::manifest::{
-    ColumnSpec, CovarianceSpec, Derived, FileEntry, Label, Manifest, OutputSpec,
+    ColumnSpec, ConsistencySpec, CovarianceSpec, Derived, FileEntry, Label, Manifest, OutputSpec,
 };
 
 /// The version of the contract this crate reads.
@@ -32,7 +32,26 @@ pub(crate) fn validate(manifest: &Manifest) -> Result<(), String> {
     if !(manifest.quality.min_snr.is_finite() && manifest.quality.min_snr >= 0.0) {
         return Err("quality.min_snr is not a number from 0 up; correct it".into());
     }
+    manifest.consistency.iter().try_for_each(|spec| consistency(spec, manifest.labels.len()))?;
     golden(manifest)
+}
+
+fn consistency(spec: &ConsistencySpec, labels: usize) -> Result<(), String> {
+    let ConsistencySpec { errors, scatter, limit, region_limit, .. } = spec;
+    if spec.model.is_empty() {
+        return Err("consistency.model is empty; name the folder of a forward model".into());
+    }
+    if errors.len() != labels {
+        let count = errors.len();
+        return Err(format!(
+            "consistency.errors has {count} values for {labels} labels; give one for each"
+        ));
+    }
+    let all = errors.iter().chain(limit).chain(region_limit).chain([scatter, &spec.false_alarm]);
+    if all.into_iter().all(|value| value.is_finite() && *value >= 0.0) {
+        return Ok(());
+    }
+    Err("a number of consistency is negative or not finite; correct it".into())
 }
 
 /// Refuses a manifest of another version of the contract.

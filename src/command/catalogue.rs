@@ -61,12 +61,13 @@ fn verify_catalogue(
     Ok(if well { Exit::Success } else { Exit::Rejects })
 }
 
-/// The configuration with the columns that a catalogue was made with.
+/// The configuration with the columns and the forward model that a catalogue was made with.
 pub(super) fn with_columns_of(config: &Config, manifest: &Manifest) -> Config {
     let mut config = config.clone();
     let columns = manifest.made_with.get("columns").map_or("", String::as_str).split(',');
     let columns = columns.filter(|name| !name.is_empty());
     config.models.columns = columns.map(str::to_owned).collect();
+    config.models.consistency = manifest.made_with.contains_key("forward");
     config
 }
 

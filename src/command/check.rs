@@ -84,7 +84,7 @@ fn service(config: &Config) -> Result<String, String> {
 /// The bounds on the memory of a run and of a service with this model, part by part.
 fn memory(config: &Config, ready: &Ready, runtime: &Runtime) -> Result<String, SetupError> {
     let measured = Measured::of(ready, runtime, config)?;
-    let pixels = ready.model.manifest.input.pixels;
+    let pixels = ready.prepared_width();
     let mebibytes = |bytes: u64| format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20));
     let mut text = String::new();
     let mut say = |of: &str, bound: &Bound| {

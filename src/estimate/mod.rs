@@ -174,6 +174,7 @@ mod tests {
             pixels: 10,
             bad_pixels: 0,
             empty_bins: 0,
+            native: vec![],
         };
         rule.judge(identity, &prepared, predicted)
     }

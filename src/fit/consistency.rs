@@ -1,43 +1,56 @@
-//! How well given labels fit a spectrum: the labels stay, the velocity may move.
+//! How well the labels of a row fit its spectrum.
+//!
+//! The model's flux at these labels is moved to the pixels of the data and both are normalised with
+//! the same Gaussian, as in a fit. Nothing is fitted but the smooth continuum, and the velocity of a
+//! star of which none is known; so it costs a hundredth of a fit.
+//!
+//! The variance of a pixel is that of the data plus that of the model: its own error, and what the
+//! errors of labels leave.
 
-use nalgebra::DVector;
+use std::ops::Range;
 
-use super::compare::RV_STEP;
-use super::fitter::{Fitter, lay_flux, rows};
-use super::forward::{FitError, Forward};
-use super::search::Search;
-use super::spline::Curves;
-use super::target::{Observation, Target};
+use super::groups::{Groups, rises};
+use super::shift::{Moved, Place, Source};
+use crate::prep::{Doppler, Pixels};
 
-/// Steps that the velocity is given.
-const STEPS: usize = 12;
-/// Regions in which the worst fit is looked for, Angstrom.
-const REGION: f64 = 100.0;
+/// Groups in a region: two FWHM of the kernel.
+const GROUPS_IN_REGION: usize = 8;
 /// Pixels below which a region says nothing.
-const FEWEST_IN_REGION: usize = 20;
-
-/// Whether the velocity is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Velocity {
-    /// It is that of the observation, or zero if none is known.
-    Fixed,
-    /// It is fitted, beginning with that of the observation.
-    Free,
-}
+const FEWEST_IN_REGION: f64 = 20.0;
+/// Good pixels under the kernel below which the continuum is a guess.
+const FEWEST_UNDER_KERNEL: f64 = 5.0;
+/// Pixels below which there is no chi-square.
+const FEWEST: f64 = 100.0;
+/// Grids of wavelengths that are remembered: surveys have one, or one for each spectrograph.
+const MOST_GRIDS: usize = 8;
+/// Velocities that are tried where none is known, km/s, and to what step they are narrowed.
+const MOST_RV: f64 = 600.0;
+const FIRST_STEP: f64 = 60.0;
+const LAST_STEP: f64 = 2.0;
 
 /// How well labels fit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Consistency {
     /// Chi-square.
     pub chi2: f64,
-    /// Its degrees of freedom.
+    /// Its degrees of freedom: pixels less what the continuum takes, and the velocity.
     pub freedom: f64,
-    /// Chi-square of the smooth continuum without any line.
-    pub chi2_continuum: f64,
     /// Radial velocity, km/s.
     pub rv_kms: f64,
-    /// The region that fits worst, if any has enough pixels.
+    /// The region that fits worst for what its limit is, if any has enough pixels.
     pub worst: Option<Region>,
+    /// Whether the whole or a region is beyond its limit.
+    pub poor: bool,
+}
+
+/// Reduced chi-squares beyond which a fit is poor: where all variance is noise, and where all is the
+/// model's, whose errors are the same in neighbouring pixels. Between them they are interpolated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Of the whole spectrum.
+    pub whole: [f64; 2],
+    /// Of the region that fits worst.
+    pub region: [f64; 2],
 }
 
 /// A region of a spectrum and how well it fits.
@@ -45,7 +58,7 @@ pub struct Consistency {
 pub struct Region {
     /// First and last wavelength, as observed, Angstrom.
     pub wave: [f64; 2],
-    /// Chi-square by pixel.
+    /// Chi-square by degrees of freedom.
     pub reduced_chi2: f64,
 }
 
@@ -56,91 +69,279 @@ impl Consistency {
     }
 }
 
-impl<F: Forward> Fitter<F> {
-    /// Compares each spectrum with the model of the labels beside it.
-    ///
-    /// # Errors
-    /// Those of the model; a spectrum that cannot be compared has an error of its own.
-    pub fn consistency(
-        &mut self,
-        pairs: &[(Vec<f64>, Observation<'_>)],
-        velocity: Velocity,
-    ) -> Result<Vec<Result<Consistency, FitError>>, F::Error> {
-        let mut results = Vec::with_capacity(pairs.len());
-        for pairs in pairs.chunks(self.forward.batch()) {
-            let labels: Vec<Vec<f64>> = pairs.iter().map(|(labels, _)| labels.clone()).collect();
-            let flux = self.forward.flux(rows(&labels).view())?;
-            for (flux, (_, observation)) in flux.rows().into_iter().zip(pairs) {
-                lay_flux(&self.knots, &mut self.flux, &flux);
-                results.push(self.compare(observation, velocity));
-            }
-        }
-        Ok(results)
+/// A model spectrum that is held against data.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// Flux on the grid of the model.
+    pub flux: &'a [f32],
+    /// Its squared error, in each pixel.
+    pub variance: &'a [f32],
+}
+
+/// Compares spectra with those of a model. It holds room that is used again.
+#[derive(Debug)]
+pub struct Checker {
+    source: Source,
+    fwhm: f64,
+    limits: Limits,
+    grids: Vec<Grid>,
+    room: Room,
+}
+
+/// What is known of the pixels of a spectrum.
+#[derive(Debug)]
+struct Grid {
+    wave: Vec<f32>,
+    place: Place,
+    groups: Groups,
+}
+
+/// The last comparison.
+#[derive(Debug, Default)]
+struct Room {
+    flux: Vec<f32>,
+    variance: Vec<f32>,
+    ivar: Vec<f32>,
+    /// By group: weighted data, weighted model, pixels.
+    data: Vec<f64>,
+    model: Vec<f64>,
+    pixels: Vec<f64>,
+    sums: [Vec<f64>; 3],
+    /// The continuum in the middle of each group, and how much it rises; zero if it is not known.
+    continuum: Vec<f64>,
+    rise: Vec<f64>,
+    chi2: Vec<f64>,
+    freedom: Vec<f64>,
+    /// The model's part of the variance, summed over the pixels.
+    share: Vec<f64>,
+}
+
+impl Checker {
+    /// For a model on these wavelengths: vacuum, Angstrom, at rest, increasing. `fwhm` is that of the
+    /// Gaussian that normalises, Angstrom.
+    pub fn new(wave: &[f64], fwhm: f64, limits: Limits) -> Self {
+        let source = Source::new(wave);
+        Self { source, fwhm, limits, grids: Vec::new(), room: Room::default() }
     }
 
-    /// Compares a spectrum with the flux that was laid last.
-    fn compare(
+    /// Compares a spectrum with a model at a velocity, or at the one that suits it best if none is
+    /// known; `None` where too few pixels have a model and a continuum.
+    pub fn compare(
         &mut self,
-        observation: &Observation<'_>,
-        velocity: Velocity,
-    ) -> Result<Consistency, FitError> {
-        let mut target = Target::new(observation, &self.knots, &self.plan, &mut self.smoother)?;
-        let limit = self.plan.max_rv_kms;
-        let known = observation.rv_kms.filter(|rv| rv.abs() < limit).unwrap_or(0.0);
-        if self.comparison.chi2(&target, &self.knots, &self.flux, known).is_none() {
-            return Err(FitError::NoFlux);
+        pixels: Pixels<'_>,
+        expected: Expected<'_>,
+        rv_kms: Option<f64>,
+    ) -> Option<Consistency> {
+        if pixels.wave.len() < 2 {
+            return None;
         }
-        target.flatten(self.comparison.ratio(), &self.plan.model_error, &self.knots);
-        let place = |rv: f64| DVector::from_element(1, rv / RV_STEP);
-        let mut search = Search::new(&place(known), place(-limit), place(limit));
-        // The velocity alone moves, so no further spectrum of the network is needed.
-        let no_labels = Curves::default();
-        for _ in 0..STEPS {
-            let rv = search.trial[0] * RV_STEP;
-            let chi2 = self.comparison.chi2(&target, &self.knots, &self.flux, rv);
-            match chi2.filter(|_| search.takes(chi2)) {
-                Some(chi2) => {
-                    search.take(self.comparison.normal(&target, &no_labels, chi2));
-                }
-                None if search.best.is_none() => return Err(FitError::NoFlux),
-                None => search.refuse(),
-            }
-            if velocity == Velocity::Fixed || search.has_converged() || !search.step() {
-                break;
-            }
-        }
-        let (place, _) = search.best.ok_or(FitError::NoFlux)?;
-        let rv_kms = place[0] * RV_STEP;
-        let chi2 = self.comparison.chi2(&target, &self.knots, &self.flux, rv_kms);
-        let parameters = if velocity == Velocity::Free { 1.0 } else { 0.0 };
-        Ok(Consistency {
-            chi2: chi2.ok_or(FitError::NoFlux)?,
-            freedom: target.pixels as f64 - parameters - target.continuum_freedom,
-            chi2_continuum: target.chi2_continuum,
-            rv_kms,
-            worst: self.worst(&target),
-        })
+        self.remember(pixels.wave);
+        let (rv_kms, parameters) = match rv_kms {
+            Some(rv_kms) => (rv_kms, 0.0),
+            None => (self.best_velocity(pixels, expected)?, 1.0),
+        };
+        let chi2 = self.chi2_at(pixels, expected, rv_kms)?;
+        let freedom = self.room.freedom.iter().sum::<f64>() - parameters;
+        let worst = self.worst();
+        let groups = self.room.chi2.len();
+        let is_beyond = |excess: f64| excess > 1.0;
+        let poor = is_beyond(self.room.excess(0..groups, self.limits.whole))
+            || worst.is_some_and(|(excess, _)| is_beyond(excess));
+        let worst = worst.map(|(_, region)| region);
+        Some(Consistency { chi2, freedom, rv_kms, worst, poor })
     }
 
-    /// The region that fits worst at the place of the last comparison.
-    fn worst(&self, target: &Target) -> Option<Region> {
-        let wave = target.smoother.wave();
-        let mut worst: Option<Region> = None;
-        let mut start = 0;
-        while start < wave.len() {
-            let end = wave.partition_point(|&w| w < wave[start] + REGION).max(start + 1);
-            let counted = || (start..end).filter(|&pixel| target.counted[pixel] > 0.0);
-            let pixels = counted().count();
-            let square = |pixel: usize| {
-                target.counted[pixel] * self.comparison.residual(target, pixel).powi(2)
-            };
-            let reduced_chi2 = counted().map(square).sum::<f64>() / pixels as f64;
-            let is_worst = worst.is_none_or(|worst| reduced_chi2 > worst.reduced_chi2);
-            if pixels >= FEWEST_IN_REGION && is_worst {
-                worst = Some(Region { wave: [wave[start], wave[end - 1]], reduced_chi2 });
+    /// The model of the last comparison as the star's spectrum should be: wavelength as observed, flux
+    /// in the unit of the data, and the continuum, in each pixel of the model; NaN where the data have
+    /// no continuum.
+    #[expect(clippy::cast_possible_truncation, reason = "spectra are single precision")]
+    pub fn spectrum(&self, flux: &[f32], rv_kms: f64) -> Vec<[f32; 3]> {
+        let doppler = Doppler::of(rv_kms);
+        let Some(Grid { groups, .. }) = self.grids.last() else { return Vec::new() };
+        let pixels = self.source.wave().iter().zip(flux).map(|(&wave, &flux)| {
+            let wave = doppler.to_observed(wave);
+            let continuum = groups
+                .find(wave)
+                .map(|(group, place)| self.room.continuum[group] + self.room.rise[group] * place);
+            let continuum = continuum.filter(|&continuum| continuum > 0.0).unwrap_or(f64::NAN);
+            [wave as f32, (f64::from(flux) * continuum) as f32, continuum as f32]
+        });
+        pixels.collect()
+    }
+
+    /// Makes the grid of these wavelengths the last one.
+    fn remember(&mut self, wave: &[f32]) {
+        if let Some(known) = self.grids.iter().rposition(|grid| grid.wave == wave) {
+            self.grids[known..].rotate_left(1);
+            return;
+        }
+        if self.grids.len() == MOST_GRIDS {
+            self.grids.remove(0);
+        }
+        self.grids.push(Grid {
+            wave: wave.to_vec(),
+            place: self.source.place(wave),
+            groups: Groups::new(wave, self.fwhm),
+        });
+    }
+
+    fn best_velocity(&mut self, pixels: Pixels<'_>, expected: Expected<'_>) -> Option<f64> {
+        let mut best: Option<(f64, f64)> = None;
+        let attempt = |this: &mut Self, rv: f64, best: &mut Option<(f64, f64)>| {
+            let chi2 = this.chi2_at(pixels, expected, rv);
+            if let Some(chi2) = chi2.filter(|&chi2| best.is_none_or(|(least, _)| chi2 < least)) {
+                *best = Some((chi2, rv));
             }
-            start = end;
+        };
+        let mut rv = -MOST_RV;
+        while rv <= MOST_RV {
+            attempt(self, rv, &mut best);
+            rv += FIRST_STEP;
+        }
+        let mut step = 0.5 * FIRST_STEP;
+        while step >= LAST_STEP {
+            let (_, middle) = best?;
+            attempt(self, middle - step, &mut best);
+            attempt(self, middle + step, &mut best);
+            step *= 0.5;
+        }
+        best.map(|(_, rv)| rv)
+    }
+
+    /// Chi-square at a velocity; leaves what it consists of in the room.
+    fn chi2_at(&mut self, pixels: Pixels<'_>, expected: Expected<'_>, rv_kms: f64) -> Option<f64> {
+        let Self { source, grids, room, .. } = self;
+        let Grid { wave, place, groups } = grids.last()?;
+        let count = wave.len();
+        room.flux.resize(count, 0.0);
+        room.variance.resize(count, 0.0);
+        room.ivar.clear();
+        room.ivar.extend_from_slice(pixels.ivar);
+        let Room { flux, variance, ivar, .. } = room;
+        let out = Moved { flux, variance, ivar };
+        source.moved((wave, *place), rv_kms, (expected.flux, expected.variance), out);
+        room.sum(groups, pixels.flux);
+        room.normalise(groups);
+        room.compare(groups, pixels.flux);
+        let chi2 = room.chi2.iter().sum::<f64>();
+        let freedom = room.freedom.iter().sum::<f64>();
+        (chi2.is_finite() && freedom > FEWEST).then_some(chi2)
+    }
+
+    /// The worst region, with its reduced chi-square by the limit of it.
+    fn worst(&self) -> Option<(f64, Region)> {
+        let groups = &self.grids.last()?.groups;
+        let mut worst: Option<(f64, Region)> = None;
+        for start in (0..groups.list.len()).step_by(GROUPS_IN_REGION) {
+            let end = (start + GROUPS_IN_REGION).min(groups.list.len());
+            let excess = self.room.excess(start..end, self.limits.region);
+            let is_worst = worst.is_none_or(|(most, _)| excess > most);
+            if self.room.freedom[start..end].iter().sum::<f64>() >= FEWEST_IN_REGION && is_worst {
+                let wave = [groups.begin(start), groups.begin(end)];
+                worst =
+                    Some((excess, Region { wave, reduced_chi2: self.room.reduced(start..end) }));
+            }
         }
         worst
+    }
+}
+
+impl Room {
+    /// Chi-square by degrees of freedom of some groups.
+    fn reduced(&self, groups: Range<usize>) -> f64 {
+        let freedom: f64 = self.freedom[groups.clone()].iter().sum();
+        self.chi2[groups].iter().sum::<f64>() / freedom
+    }
+
+    /// The same by its limit for the part of the variance that is the model's.
+    fn excess(&self, groups: Range<usize>, [noise, model]: [f64; 2]) -> f64 {
+        let pixels: f64 = self.pixels[groups.clone()].iter().sum();
+        let share = self.share[groups.clone()].iter().sum::<f64>() / pixels;
+        self.reduced(groups) / (noise + (model - noise) * share)
+    }
+
+    /// Sums each group.
+    fn sum(&mut self, groups: &Groups, flux: &[f32]) {
+        self.data.clear();
+        self.model.clear();
+        self.pixels.clear();
+        for within in groups.list.iter().cloned() {
+            let ivar = &self.ivar[within.clone()];
+            let pairs = flux[within.clone()].iter().zip(&self.flux[within]);
+            let (mut data, mut model, mut pixels) = (0.0f32, 0.0f32, 0.0f32);
+            for (&ivar, (&flux, &of_model)) in ivar.iter().zip(pairs) {
+                data += ivar * flux;
+                model += ivar * of_model;
+                pixels += if ivar > 0.0 { 1.0 } else { 0.0 };
+            }
+            self.data.push(f64::from(data));
+            self.model.push(f64::from(model));
+            self.pixels.push(f64::from(pixels));
+        }
+    }
+
+    /// Finds the continuum: the ratio of data to model under the kernel; then once more with both
+    /// divided by it, for a continuum that falls within the kernel favours its upper end.
+    fn normalise(&mut self, groups: &Groups) {
+        let Self { data, model, pixels, sums: [of_data, of_model, near], continuum, .. } = self;
+        groups.sum(pixels, near);
+        for pass in 0..2 {
+            groups.sum(data, of_data);
+            groups.sum(model, of_model);
+            let ratios = of_data.iter().zip(&*of_model).zip(&*near).map(|((data, model), near)| {
+                let is_known = *near >= FEWEST_UNDER_KERNEL && *data > 0.0 && *model > 0.0;
+                if is_known { data / model } else { 0.0 }
+            });
+            if pass == 0 {
+                continuum.clear();
+                continuum.extend(ratios);
+            } else {
+                continuum.iter_mut().zip(ratios).for_each(|(continuum, ratio)| *continuum *= ratio);
+            }
+            if pass == 0 {
+                data.iter_mut().zip(&*continuum).for_each(|(data, c)| *data *= c);
+                model.iter_mut().zip(&*continuum).for_each(|(model, c)| *model *= c * c);
+            }
+        }
+        rises(&self.continuum, &mut self.rise);
+    }
+
+    /// Chi-square and degrees of freedom of each group. A linear smoother `H` takes `tr(2 H - H H^T)`
+    /// of them (Hastie & Tibshirani 1990, section 3.5); `model` holds its weights.
+    #[expect(clippy::cast_possible_truncation, reason = "flux is single precision")]
+    fn compare(&mut self, groups: &Groups, data: &[f32]) {
+        self.chi2.clear();
+        self.freedom.clear();
+        self.share.clear();
+        let Self { model, sums: [squares, sum, _], .. } = self;
+        groups.sum(model, sum);
+        groups.sum_squared(model, squares);
+        for (at, within) in groups.list.iter().cloned().enumerate() {
+            let (continuum, rise) = (self.continuum[at] as f32, self.rise[at] as f32);
+            if continuum <= 0.0 || self.model[at] <= 0.0 {
+                self.chi2.push(0.0);
+                self.freedom.push(0.0);
+                self.share.push(0.0);
+                continue;
+            }
+            let model = self.flux[within.clone()].iter().zip(&self.variance[within.clone()]);
+            let observed = data[within.clone()].iter().zip(&self.ivar[within.clone()]);
+            let places = &groups.offset[within];
+            let (mut chi2, mut share) = (0.0f32, 0.0f32);
+            for (((flux, variance), (data, ivar)), place) in model.zip(observed).zip(places) {
+                let continuum = continuum + rise * place;
+                let residual = data - flux * continuum;
+                let of_model = variance * continuum * continuum;
+                let weight = ivar / (1.0 + ivar * of_model);
+                chi2 += weight * residual * residual;
+                share += weight * of_model;
+            }
+            self.chi2.push(f64::from(chi2));
+            self.share.push(f64::from(share));
+            let sums = &self.sums;
+            let (weight, sum, squares) = (self.model[at], sums[1][at], sums[0][at]);
+            let taken = weight * (2.0 * groups.own_weight() - squares / sum) / sum;
+            self.freedom.push((self.pixels[at] - taken).max(0.0));
+        }
     }
 }

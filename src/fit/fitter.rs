@@ -19,14 +19,14 @@ const RV_GRID: f64 = 75.0;
 
 /// Fits a model to spectra. It owns the model, and room that is used again.
 pub struct Fitter<F> {
-    pub(super) forward: F,
-    pub(super) plan: Arc<Plan>,
-    pub(super) knots: Knots,
-    pub(super) starts: Vec<Curves>,
-    pub(super) comparison: Comparison,
-    pub(super) flux: Curves,
+    forward: F,
+    plan: Arc<Plan>,
+    knots: Knots,
+    starts: Vec<Curves>,
+    comparison: Comparison,
+    flux: Curves,
     gradient: Curves,
-    pub(super) smoother: Option<Arc<Smoother>>,
+    smoother: Option<Arc<Smoother>>,
 }
 
 /// What a fit found.
@@ -314,14 +314,14 @@ fn better(first: Option<Fitted>, second: Option<Fitted>) -> Option<Fitted> {
     }
 }
 
-pub(super) fn lay_flux(knots: &Knots, curve: &mut Curves, flux: &ArrayView1<'_, f32>) {
+fn lay_flux(knots: &Knots, curve: &mut Curves, flux: &ArrayView1<'_, f32>) {
     if let Some(flux) = flux.as_slice() {
         knots.lay(curve, [(flux, 1.0)].into_iter());
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the network takes single precision")]
-pub(super) fn rows(labels: &[Vec<f64>]) -> Array2<f32> {
+fn rows(labels: &[Vec<f64>]) -> Array2<f32> {
     let width = labels.first().map_or(0, Vec::len);
     Array2::from_shape_fn((labels.len(), width), |(row, label)| labels[row][label] as f32)
 }

@@ -9,7 +9,8 @@
 //! - `compare`: residuals, chi-square and the equations of a step;
 //! - `search`: bounded Levenberg-Marquardt; nalgebra solves its equations;
 //! - [`Fitter`]: many fits side by side, so that the network sees batches;
-//! - [`Consistency`]: labels from elsewhere, held against a spectrum.
+//! - [`Checker`]: labels from elsewhere, held against a spectrum, with `shift` and `groups` instead of
+//!   `spline` and `smoother`, because every row of a night is.
 //!
 //! Nothing here reads a file, a clock or a random number, or writes a log, and it knows neither
 //! ONNX nor surveys.
@@ -18,14 +19,16 @@ mod compare;
 mod consistency;
 mod fitter;
 mod forward;
+mod groups;
 mod search;
+mod shift;
 mod smoother;
 mod spline;
 mod target;
 #[cfg(test)]
 mod tests;
 
-pub use consistency::{Consistency, Region, Velocity};
+pub use consistency::{Checker, Consistency, Expected, Limits, Region};
 pub use fitter::{Fitted, Fitter};
 pub use forward::{FitError, Forward, Parameter, Plan};
 pub use target::Observation;

@@ -61,7 +61,14 @@ impl Binned {
         quality.set_if(empty_bins > 0, Quality::EMPTY_BINS);
         quality.set_if(spectrum.repaired() > 0, Quality::REPAIRED_VALUES);
         let (input, pixels) = (single_precision(&values), window.len());
-        Ok(Prepared { input, quality, pixels, bad_pixels: masked.bad, empty_bins })
+        Ok(Prepared {
+            input,
+            quality,
+            pixels,
+            bad_pixels: masked.bad,
+            empty_bins,
+            native: Vec::new(),
+        })
     }
 
     /// The native pixels between the first and the last centre of the grid, both included.

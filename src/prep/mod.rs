@@ -113,6 +113,8 @@ pub enum RecipeError {
 pub struct Recipe {
     kind: Kind,
     grid: Grid,
+    /// The pixels as they are, beside what the recipe gives.
+    native: Option<Native>,
 }
 
 /// What a recipe makes of a spectrum: means in bins, the pixels as they are, or the normalised flux
@@ -137,6 +139,8 @@ pub struct Prepared {
     pub bad_pixels: usize,
     /// Bins that had no usable pixel.
     pub empty_bins: usize,
+    /// The [`Pixels`] beside the input, where they are asked for and there are enough of them.
+    pub native: Vec<f32>,
 }
 
 impl Recipe {
@@ -177,7 +181,22 @@ impl Recipe {
         if gives != width {
             return Err(RecipeError::Width { gives, takes: width });
         }
-        Ok(Self { kind, grid })
+        Ok(Self { kind, grid, native: None })
+    }
+
+    /// The same with the native pixels that another recipe takes beside it.
+    #[must_use]
+    pub fn with_native(self, other: Self) -> Self {
+        let native = match other.kind {
+            Kind::Native(native) => Some(native),
+            Kind::Binned(_) | Kind::Windowed(_) => None,
+        };
+        Self { native, ..self }
+    }
+
+    /// The most values of native pixels beside the input.
+    pub fn native_width(&self) -> usize {
+        self.native.as_ref().map_or(0, Native::width)
     }
 
     /// Prepares one spectrum.
@@ -210,11 +229,16 @@ impl Recipe {
         spectrum: &Spectrum,
         observer: &mut impl Observer,
     ) -> Result<Prepared, Reject> {
-        match &self.kind {
+        let mut prepared = match &self.kind {
             Kind::Binned(recipe) => recipe.prepare(spectrum, &self.grid, observer),
             Kind::Native(recipe) => recipe.prepare(spectrum),
             Kind::Windowed(recipe) => recipe.prepare(spectrum, workspace, observer),
+        }?;
+        if let Some(native) = &self.native {
+            // What is good enough for the model is a row, whatever its native pixels are.
+            prepared.native = native.prepare(spectrum).map_or(Vec::new(), |native| native.input);
         }
+        Ok(prepared)
     }
 
     /// The grid of the model's input; empty if that is the pixels as they are.

@@ -101,7 +101,14 @@ impl Native {
         let mut input = super::single_precision(&wave[window.clone()]);
         input.extend(good(spectrum.flux()));
         input.extend(good(spectrum.ivar()));
-        Ok(Prepared { input, quality, pixels, bad_pixels: masked.bad, empty_bins: 0 })
+        Ok(Prepared {
+            input,
+            quality,
+            pixels,
+            bad_pixels: masked.bad,
+            empty_bins: 0,
+            native: Vec::new(),
+        })
     }
 }
 

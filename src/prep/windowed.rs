@@ -169,7 +169,7 @@ impl Windowed {
         if input.iter().any(|value| !value.is_finite()) {
             return Err(Code::FLAT_SPECTRUM.because("a prepared value is not finite"));
         }
-        Ok(Prepared { input, quality, pixels, bad_pixels, empty_bins: 0 })
+        Ok(Prepared { input, quality, pixels, bad_pixels, empty_bins: 0, native: Vec::new() })
     }
 
     /// The native pixels that serve each window.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, ArrayView2, s};
 use starmill_onnx::{Engine, EngineError, ForwardEngine, Outputs};
 
+use super::companion::{Companion, Goodness};
 use crate::estimate::LabelRule;
 use crate::fit::{FitError, Fitted, Fitter, Forward, Observation, Plan};
 use crate::outcome::{Estimate, Identity};
@@ -16,7 +17,7 @@ use crate::spectrum::Meta;
 /// One of the two kinds of models, ready to run.
 pub enum Estimator {
     /// From a prepared spectrum to labels.
-    Network(Box<Engine>),
+    Network(Box<Engine>, Option<Box<Companion>>),
     /// From labels to a spectrum, which is fitted.
     Fit(Box<FitEngine>),
 }
@@ -28,6 +29,8 @@ pub struct Estimates {
     pub outputs: Outputs,
     /// Bits that the estimator adds to those of each row, or why there is none.
     pub verdicts: Vec<Result<Quality, Reject>>,
+    /// How well the labels of each row fit, and that as values of columns; empty if nobody asks.
+    pub goodness: Vec<(Goodness, Vec<f32>)>,
 }
 
 /// A forward network as a fit sees it.
@@ -57,6 +60,10 @@ impl Estimates {
         let quality = self.verdicts[row].clone()?;
         let mut estimate = labels.conclude(identity, prepared, &self.outputs, row)?;
         estimate.quality = estimate.quality | quality;
+        if let Some((goodness, values)) = self.goodness.get(row) {
+            estimate.quality = estimate.quality | goodness.quality();
+            estimate.vectors.extend(values);
+        }
         Ok(estimate)
     }
 }
@@ -65,7 +72,7 @@ impl Estimator {
     /// What it really runs on.
     pub fn provider(&self) -> &'static str {
         match self {
-            Self::Network(engine) => engine.provider(),
+            Self::Network(engine, _) => engine.provider(),
             Self::Fit(fit) => fit.fitter.forward().engine.provider(),
         }
     }
@@ -76,14 +83,19 @@ impl Estimator {
     /// [`EngineError`] when ONNX Runtime fails.
     pub fn run(&mut self, spectra: &[(&Identity, &Prepared)]) -> Result<Estimates, EngineError> {
         match self {
-            Self::Network(engine) => {
+            Self::Network(engine, companion) => {
                 let width = spectra.first().map_or(0, |(_, prepared)| prepared.input.len());
                 let mut inputs = Array2::zeros((spectra.len(), width));
                 for (mut row, (_, prepared)) in inputs.rows_mut().into_iter().zip(spectra) {
                     row.iter_mut().zip(&prepared.input).for_each(|(to, from)| *to = *from);
                 }
                 let outputs = engine.run(inputs.view())?;
-                Ok(Estimates { outputs, verdicts: vec![Ok(Quality::NONE); spectra.len()] })
+                let goodness = match companion {
+                    Some(companion) => companion.columns_of(spectra, &outputs.labels)?,
+                    None => Vec::new(),
+                };
+                let verdicts = vec![Ok(Quality::NONE); spectra.len()];
+                Ok(Estimates { outputs, verdicts, goodness })
             }
             Self::Fit(fit) => fit.run(spectra),
         }
@@ -95,7 +107,7 @@ impl Estimator {
     /// [`EngineError`] when it does not.
     pub fn probe(&mut self, pixels: usize) -> Result<(), EngineError> {
         match self {
-            Self::Network(engine) => engine.run(Array2::zeros((1, pixels)).view()).map(|_| ()),
+            Self::Network(engine, _) => engine.run(Array2::zeros((1, pixels)).view()).map(|_| ()),
             Self::Fit(fit) => fit.warm_up(),
         }
     }
@@ -193,7 +205,7 @@ impl FitEngine {
             self.write(&fitted, &mut outputs, row)
         });
         let verdicts = verdicts.collect();
-        Ok(Estimates { outputs, verdicts })
+        Ok(Estimates { outputs, verdicts, goodness: Vec::new() })
     }
 
     /// Puts a fit into its row of the outputs.
@@ -235,9 +247,13 @@ impl FitEngine {
     }
 }
 
+/// No star is faster, km/s: what a header says beyond it is no velocity of a star.
+const FASTEST: f64 = 1500.0;
+
 /// The velocity that is known of a star beforehand: the catalogue's, or the pipeline's redshift.
-fn known_rv(meta: &Meta) -> Option<f64> {
-    meta.rv_kms.or_else(|| meta.z.map(|z| z * SPEED_OF_LIGHT)).filter(|rv| rv.is_finite())
+pub(super) fn known_rv(meta: &Meta) -> Option<f64> {
+    let known = meta.rv_kms.or_else(|| meta.z.map(|z| z * SPEED_OF_LIGHT));
+    known.filter(|rv| rv.abs() < FASTEST)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "catalogues hold single precision")]

@@ -22,7 +22,7 @@ const BATCH: usize = 8;
 /// No star of the Galaxy that is not leaving it is faster, km/s.
 const MAX_RV: f64 = 600.0;
 /// The Gaussian of Ho et al. 2017 for models that were divided by their true continuum, Angstrom.
-const SMOOTHING: f64 = 50.0;
+pub(super) const SMOOTHING: f64 = 50.0;
 /// Ting et al. 2017 (section 3) reach 0.1 dex from this S/N on.
 const MIN_SNR: f64 = 30.0;
 /// The part of a model's window that a spectrum must reach over.
@@ -58,7 +58,8 @@ pub(super) fn open(config: &Config, name: &str) -> Result<Ready, SetupError> {
     let columns = chosen(&as_model, &config.models.columns)?;
     let labels = Arc::new(label_rule(&as_model, columns));
     let fit = Some(Arc::new(FitSetup { model, wavelength, plan }));
-    Ok(Ready { model: as_model, recipe: Arc::new(recipe), labels, reading, fit })
+    let companion = None;
+    Ok(Ready { model: as_model, recipe: Arc::new(recipe), labels, reading, fit, companion })
 }
 
 impl FitSetup {
@@ -134,7 +135,7 @@ fn as_regressor(forward: &ForwardManifest, wavelength: &[f64]) -> Manifest {
         valid: [-MAX_RV, MAX_RV],
     });
     let parameters = labels.len();
-    let max_pixels = OVERSAMPLING * forward.spectrum.pixels;
+    let (recipe, width) = native_recipe(wavelength, MAX_RV);
     let files = &forward.files;
     let output = OutputSpec {
         labels: "labels".into(),
@@ -163,11 +164,12 @@ fn as_regressor(forward: &ForwardManifest, wavelength: &[f64]) -> Manifest {
             scale: files.model_error.clone(),
             templates: None,
         },
-        input: InputSpec { name: forward.input.name.clone(), pixels: 3 * max_pixels },
+        input: InputSpec { name: forward.input.name.clone(), pixels: width },
         output,
-        recipe: recipe(wavelength, max_pixels),
+        recipe,
         derived: Vec::new(),
         quality: Quality { min_snr: MIN_SNR },
+        consistency: None,
         golden: GoldenTolerance {
             tolerance: forward.golden.tolerance,
             scale: vec![1.0; parameters],
@@ -178,12 +180,13 @@ fn as_regressor(forward: &ForwardManifest, wavelength: &[f64]) -> Manifest {
 }
 
 /// Mask rules as for the other models of low-resolution spectra, and the window that the model
-/// reaches at every velocity.
-fn recipe(wavelength: &[f64], max_pixels: usize) -> Vec<toml::Table> {
+/// reaches at every velocity up to `max_rv`; and how many values that gives at most.
+pub(super) fn native_recipe(wavelength: &[f64], max_rv: f64) -> (Vec<toml::Table>, usize) {
+    let max_pixels = OVERSAMPLING * wavelength.len();
     let end = |wavelength: Option<&f64>, rv| {
         wavelength.map_or(0.0, |&wavelength| Doppler::of(rv).to_observed(wavelength))
     };
-    let (first, last) = (end(wavelength.first(), MAX_RV), end(wavelength.last(), -MAX_RV));
+    let (first, last) = (end(wavelength.first(), max_rv), end(wavelength.last(), -max_rv));
     let mask = toml::toml! {
         step = "mask"
         pixels = "andmask"
@@ -197,7 +200,7 @@ fn recipe(wavelength: &[f64], max_pixels: usize) -> Vec<toml::Table> {
     native.insert("last".into(), last.into());
     native.insert("min_coverage".into(), MIN_COVERAGE.into());
     native.insert("max_pixels".into(), i64::try_from(max_pixels).unwrap_or(i64::MAX).into());
-    vec![mask, native]
+    (vec![mask, native], 3 * max_pixels)
 }
 
 /// What a fit gives beside labels, in the order of [`FitEngine`]'s outputs.

@@ -42,7 +42,7 @@ impl HeapBytes for Spectrum {
 
 impl HeapBytes for Prepared {
     fn heap_bytes(&self) -> usize {
-        self.input.len() * size_of::<f32>()
+        (self.input.len() + self.native.len()) * size_of::<f32>()
     }
 }
 

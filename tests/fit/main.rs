@@ -84,7 +84,7 @@ fn payne(test: &str) -> Option<(Box<FitEngine>, Golden)> {
     }
     match ready.proven_estimator(load_runtime(&config).unwrap(), &config).unwrap() {
         Estimator::Fit(fit) => Some((fit, golden)),
-        Estimator::Network(_) => panic!("payne is a forward model"),
+        Estimator::Network(..) => panic!("payne is a forward model"),
     }
 }
 
