@@ -11,6 +11,8 @@
 #   ops/bench.sh generate  a minute
 # or how fast the recipe and the velocities of medium resolution are on one core:
 #   ops/bench.sh medium    ten minutes, most of them to build
+# or what the chi-square of every row costs a night of low-resolution files:
+#   ops/bench.sh consistency [N]
 # or how fast each graph of an RRNet is on one core, of the model folder that train-rrnet.sh wrote:
 #   ops/bench.sh rrnet FOLDER
 #   --publish              write into docs/benchmarks.md instead of out/bench
@@ -22,7 +24,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 what=rates count=1000 repetitions=5 large='' report='' folder=''
 while [ $# -gt 0 ]; do
   case $1 in
-    latency | epochs | generate | medium) what=$1 ;;
+    latency | epochs | generate | medium | consistency) what=$1 ;;
     rrnet) what=$1 folder=$(realpath "${2:?rrnet needs a model folder}") && shift ;;
     --large) large=out/bench/large ;;
     --repetitions) repetitions=${2:?--repetitions needs a number} && shift ;;
@@ -84,6 +86,14 @@ if [ "$what" = generate ]; then
 fi
 
 "$python" ops/bench/make_lrs.py "out/bench/$count" --count "$count"
+
+if [ "$what" = consistency ]; then
+  # Its table is a section that is copied into docs/benchmarks.md.
+  "$python" ops/bench/consistency.py --starmill "$(release_binary)" --data "out/bench/$count" \
+    --repetitions "$repetitions" --out out/bench/consistency.md
+  exit
+fi
+
 if [ -n "$large" ]; then
   "$python" ops/bench/make_lrs.py "$large" --count 10000 --layouts image
 fi
