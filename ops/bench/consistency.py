@@ -7,19 +7,22 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import machine
 from pyarrow import parquet
+
+import machine
 
 GOAL = 0.2
 WITHOUT = "[models]\nconsistency = false\n"
 
 
 def run(starmill: Path, data: Path, place: Path, config: Path | None) -> tuple[float, float]:
-    """Return the files a second of a run into a fresh folder, and the part that has a chi-square."""
+    """Return the files a second of a run into a fresh folder, and the part with a chi-square."""
     with tempfile.TemporaryDirectory(dir=place) as scratch:
         stats = Path(scratch) / "stats.json"
         command = [str(starmill), "run", "--model", "fcresnet", "--out", f"{scratch}/out"]
-        command += ["--stats", str(stats), *(["--config", str(config)] if config else []), str(data)]
+        command += ["--stats", str(stats), str(data)]
+        if config:
+            command += ["--config", str(config)]
         # Exit code 1 means finished with rejects, which are work done as well.
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode not in (0, 1):

@@ -75,7 +75,7 @@ impl<F: Forward> Fitter<F> {
     /// # Errors
     /// Those of the model.
     pub fn new(mut forward: F, plan: Arc<Plan>) -> Result<Self, F::Error> {
-        let knots = Knots::new(forward.wave().to_vec());
+        let knots = Knots::new(forward.wave());
         let mut starts = Vec::with_capacity(plan.starts.len());
         for labels in plan.starts.chunks(forward.batch()) {
             let flux = forward.flux(rows(labels).view())?;

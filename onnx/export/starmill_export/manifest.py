@@ -117,8 +117,8 @@ def text(files: dict[str, bytes], scale: list[float], provenance: dict[str, str]
 
 # How rows are held against spectra of the forward model payne: the errors of the labels on held-out
 # spectra, the scatter in dex of the elements that this model does not give, and reduced chi-squares
-# beyond which a row is flagged (all variance noise, all variance the model's), by which so many good
-# rows are; see tests/consistency.
+# beyond which a row is flagged (all variance noise, all variance the model's), by which so many
+# good rows are; see tests/consistency.
 LIMITS: dict[str, float | list[float]] = {
     "scatter": 0.15,
     "limit": [1.15, 4.0],

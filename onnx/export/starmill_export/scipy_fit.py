@@ -28,8 +28,24 @@ from scipy.sparse import csr_array
 SPEED_OF_LIGHT = 299_792.458
 MAX_RV = 600.0
 RV_STEP = 5.0
+#: Pixels on either side that give the value between two.
+SINC_REACH = 16
 #: Where the kernel ends, in standard deviations.
 REACH = 4.0
+
+
+def spline(wave: np.ndarray, values: np.ndarray) -> CubicSpline:
+    """Splines along the last axis, through pixels and values of a windowed sinc between."""
+    steps = np.arange(-SINC_REACH, SINC_REACH) + 0.5
+    sinc = np.sinc(steps) * np.kaiser(2 * SINC_REACH, 6)
+    width = [(0, 0)] * (values.ndim - 1) + [(SINC_REACH, SINC_REACH)]
+    padded = np.pad(values, width, mode="edge")
+    between = np.apply_along_axis(np.convolve, -1, padded, sinc / sinc.sum(), "valid")[..., 1:-1]
+    both = np.empty((*values.shape[:-1], 2 * len(wave) - 1))
+    both[..., ::2], both[..., 1::2] = values, between
+    at = np.empty(2 * len(wave) - 1)
+    at[::2], at[1::2] = wave, (wave[1:] + wave[:-1]) / 2
+    return CubicSpline(at, both, axis=-1, bc_type="natural")
 
 
 @dataclass
@@ -109,7 +125,7 @@ class Fit:
         rest = self.wave / (1 + rv / SPEED_OF_LIGHT)
         best = (np.inf, None, None)
         for labels in np.array(self.model.manifest["fit"]["starts"]):
-            flux = CubicSpline(self.model.wave, self.model.run(labels)[0], bc_type="natural")(rest)
+            flux = spline(self.model.wave, self.model.run(labels)[0])(rest)
             continuum = (self.kernel @ (ivar * self.flux)) / (self.kernel @ (ivar * flux))
             chi2 = np.sum(ivar * (self.flux - flux * continuum) ** 2)
             if chi2 < best[0]:
@@ -126,10 +142,10 @@ class Fit:
         flux, jacobian = self.model.run(place[:-1] * self.model.step)
         doppler = 1 + place[-1] * RV_STEP / SPEED_OF_LIGHT
         rest = self.wave / doppler
-        spline = CubicSpline(self.model.wave, flux, bc_type="natural")
-        by_label = CubicSpline(self.model.wave, jacobian, axis=1, bc_type="natural")
-        model = spline(rest)
-        by_rv = -spline(rest, 1) * rest / doppler * RV_STEP / SPEED_OF_LIGHT
+        curve = spline(self.model.wave, flux)
+        by_label = spline(self.model.wave, jacobian)
+        model = curve(rest)
+        by_rv = -curve(rest, 1) * rest / doppler * RV_STEP / SPEED_OF_LIGHT
         raw = np.column_stack([by_label(rest).T * self.model.step, by_rv])
         mean = self.kernel @ (self.weight * model)
         ratio = self.data / mean
@@ -167,7 +183,7 @@ def make(model: ForwardModel, labels: np.ndarray, rv: float, snr: float, seed: i
     log_first = 3.5682
     wave = 10 ** (log_first + 1e-4 * np.arange(3900))
     rest = np.clip(wave / (1 + rv / SPEED_OF_LIGHT), model.wave[0], model.wave[-1])
-    flux = CubicSpline(model.wave, model.run(labels)[0], bc_type="natural")(rest)
+    flux = spline(model.wave, model.run(labels)[0])(rest)
     continuum = 1000 * (wave / 5500) ** 1.5
     sigma = continuum / snr
     observed = continuum * flux + sigma * random.standard_normal(len(wave))
