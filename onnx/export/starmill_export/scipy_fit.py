@@ -29,7 +29,7 @@ SPEED_OF_LIGHT = 299_792.458
 MAX_RV = 600.0
 RV_STEP = 5.0
 #: Pixels on either side that give the value between two.
-SINC_REACH = 16
+SINC_REACH = 8
 #: Where the kernel ends, in standard deviations.
 REACH = 4.0
 
@@ -37,7 +37,7 @@ REACH = 4.0
 def spline(wave: np.ndarray, values: np.ndarray) -> CubicSpline:
     """Splines along the last axis, through pixels and values of a windowed sinc between."""
     steps = np.arange(-SINC_REACH, SINC_REACH) + 0.5
-    sinc = np.sinc(steps) * np.kaiser(2 * SINC_REACH, 6)
+    sinc = np.sinc(steps) * np.sinc(steps / SINC_REACH)
     width = [(0, 0)] * (values.ndim - 1) + [(SINC_REACH, SINC_REACH)]
     padded = np.pad(values, width, mode="edge")
     between = np.apply_along_axis(np.convolve, -1, padded, sinc / sinc.sum(), "valid")[..., 1:-1]
