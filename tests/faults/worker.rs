@@ -94,7 +94,10 @@ fn a_model_that_changes_during_a_run_ends_it_when_a_worker_is_rebuilt() {
         let entry = entry.unwrap();
         fs::copy(entry.path(), model.join(entry.file_name())).unwrap();
     }
-    night.configure(&format!("[models]\ndir = {:?}\n", models.to_str().unwrap()));
+    night.configure(&format!(
+        "[models]\ndir = {:?}\nconsistency = false\n",
+        models.to_str().unwrap()
+    ));
     let network = fs::read_dir(&model)
         .unwrap()
         .map(|entry| entry.unwrap().path())
