@@ -1,8 +1,12 @@
 //! A catalogue against a reference, through the program.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 
 use super::{NOISE, clean, evaluate, object, refusal, sealed, visits};
@@ -11,10 +15,13 @@ use crate::support::sealed::{Dice, Star};
 /// What the reference is off by: teff, logg, `fe_h`.
 const OFF: [f64; 3] = [-40.0, 0.05, 0.1];
 
-/// A reference of these stars, from other names for the same columns, a little beside their places.
-fn reference(path: &Path, stars: &[Star], header: &str) {
+/// Its columns.
+const HEADER: &str = "star,RAJ2000,DEJ2000,Teff[K],LOGG,[Fe/H],mg_fe";
+
+/// A reference of these stars, a little beside their places.
+fn reference(path: &Path, stars: &[Star]) {
     let mut dice = Dice(11);
-    let mut text = format!("{header}\n");
+    let mut text = format!("{HEADER}\n");
     for star in stars {
         let [teff, logg, fe_h] = star.values.map(f64::from);
         let (ra, dec) = (star.ra, star.dec + 0.2 / 3600.0 * dice.uniform());
@@ -25,15 +32,13 @@ fn reference(path: &Path, stars: &[Star], header: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-const HEADER: &str = "star,RAJ2000,DEJ2000,Teff[K],LOGG,[Fe/H],mg_fe";
-
 #[test]
 fn bias_and_scatter_are_found_again_overall_and_in_each_bin() {
     let folder = tempfile::tempdir().unwrap();
     let (catalogue, table) = (folder.path().join("catalogue"), folder.path().join("reference.csv"));
     let stars = clean(1200);
     sealed(&catalogue, &visits(&stars, 2));
-    reference(&table, &stars, HEADER);
+    reference(&table, &stars);
     let found = object(&catalogue, &[table.to_str().unwrap()]);
     let agreement = &found["agreement"];
     assert_eq!((&agreement["matched"], &agreement["rows"]), (&2400.into(), &1200.into()));
@@ -78,7 +83,7 @@ fn every_number_is_that_of_numpy_and_scipy() {
     let (catalogue, table) = (folder.path().join("catalogue"), folder.path().join("reference.csv"));
     let stars = clean(700);
     sealed(&catalogue, &visits(&stars, 2));
-    reference(&table, &stars, HEADER);
+    reference(&table, &stars);
     let found = object(&catalogue, &[table.to_str().unwrap(), "--repeats"]);
     let report = folder.path().join("found.json");
     std::fs::write(&report, found.to_string()).unwrap();
@@ -111,6 +116,12 @@ fn a_reference_may_be_fits_parquet_or_compressed_and_have_errors() {
         assert_eq!((&a["all"], &a["pulls"]), (&b["all"], &b["pulls"]));
         assert_eq!(a["bins"], b["bins"]);
     }
+    let packed = File::create(other.join("packed.fits.gz")).unwrap();
+    let mut packed = GzEncoder::new(packed, Compression::fast());
+    packed.write_all(&std::fs::read(other.join("catalogue.fits")).unwrap()).unwrap();
+    packed.finish().unwrap();
+    let packed = against("packed.fits.gz", &[]);
+    assert_eq!((&packed["labels"], &packed["rows"]), (&fits["labels"], &fits["rows"]));
     // Both quote 50 K, so that of the residual is 71 K.
     let teff = &parquet["labels"][0];
     assert_eq!(teff["reference"]["error"], "teff_err");
