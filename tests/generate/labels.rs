@@ -200,7 +200,7 @@ fn a_model_of_the_other_kind_is_refused() {
     let out = folder.path("catalogue");
     let output =
         folder.starmill(&["run", "--model", "tiny_forward", "--out", out.to_str().unwrap(), "x"]);
-    ended(&output, 2, &["is a forward model"]);
+    ended(&output, 2, &["the forward model tiny_forward cannot be fitted to spectra"]);
 }
 
 #[test]
