@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::names::{self, Finder};
-use super::source::{Kind, Record, Source, Wanted};
+use super::source::{Column, Kind, Record, Source, Wanted};
 use super::{EvaluateError, Selection};
 use crate::catalogue::{CATALOGUE, MANIFEST};
 
@@ -91,7 +91,7 @@ impl Rows {
     ) -> Result<Self, EvaluateError> {
         let source = Source::open(path)?;
         let finder = Finder::new(&source, &[]);
-        let labels = labels_of(&source);
+        let labels = labels_of(&source.columns);
         if labels.is_empty() {
             let wanted = "label, such as teff";
             let remedy = "name a catalogue that Starmill made, or a table with such columns";
@@ -188,19 +188,24 @@ pub(super) fn is_file(column: &str) -> bool {
 }
 
 /// The labels: in a catalogue of Starmill what stands between the counts of pixels and the novelty,
-/// elsewhere what has the name of a label.
-fn labels_of(source: &Source) -> Vec<usize> {
-    let columns = &source.columns;
+/// elsewhere what has the name of a label. How well a forward model fits stands there too, but its
+/// descriptors are not those of physical quantities.
+fn labels_of(columns: &[Column]) -> Vec<usize> {
+    let place = |name: &str| columns.iter().position(|c| c.name.eq_ignore_ascii_case(name));
     let named = |at: &usize| names::is_label(&columns[*at].name);
     let is_number = |at: &usize| matches!(columns[*at].kind, Kind::Float | Kind::Unknown);
+    let is_physical = |at: &usize| match columns[*at].kind {
+        Kind::Unknown => named(at),
+        _ => columns[*at].ucd.is_empty() || columns[*at].ucd.starts_with("phys"),
+    };
     let is_error = |at: &usize| {
         let name = columns[*at].name.to_lowercase();
-        name.strip_suffix("_err").is_some_and(|label| source.position(label).is_some())
+        name.strip_suffix("_err").is_some_and(|label| place(label).is_some())
     };
-    match (source.position("n_empty_bins"), source.position("novelty")) {
+    match (place("n_empty_bins"), place("novelty")) {
         (Some(before), Some(behind)) if before < behind => {
-            let between = before + 1..behind;
-            between.filter(is_number).filter(|at| !is_error(at)).collect()
+            let between = (before + 1..behind).filter(is_number).filter(is_physical);
+            between.filter(|at| !is_error(at)).collect()
         }
         _ => (0..columns.len()).filter(is_number).filter(named).collect(),
     }
@@ -321,6 +326,25 @@ mod tests {
             assert_eq!(file_key(name), "spec-1.fits");
         }
         assert!(is_file("FILENAME") && is_file("file") && !is_file("obsid"));
+    }
+
+    #[test]
+    fn labels_are_physical_and_what_says_how_well_a_model_fits_is_none() {
+        let column = |name: &str, ucd: &str, kind| {
+            let [unit, alias] = [const { String::new() }; 2];
+            Column { name: name.into(), unit, ucd: ucd.into(), alias, kind }
+        };
+        let names = ["n_empty_bins", "teff", "teff_err", "v_mic", "chi2", "region", "novelty"];
+        let ucds =
+            ["", "phys.temperature", "stat.error;phys.temperature", "", "stat.fit.chi2", "", ""];
+        let of = |kind| {
+            let columns = names.iter().zip(ucds).map(|(name, ucd)| column(name, ucd, kind));
+            labels_of(&columns.collect::<Vec<_>>())
+        };
+        // All of them numbers with a fraction, so also the region; then as CSV, which tells names alone.
+        assert_eq!(of(Kind::Float), [1, 3, 5]);
+        assert_eq!(of(Kind::Unknown), [1, 3]);
+        assert!(of(Kind::Other).is_empty());
     }
 
     #[test]

@@ -141,6 +141,11 @@ impl<'a> Table<'a> {
         self.header.text(&format!("TUNIT{}", column.number)).unwrap_or_default()
     }
 
+    /// TUCD of a column, empty if there is none.
+    pub fn ucd(&self, column: &Column) -> String {
+        self.header.text(&format!("TUCD{}", column.number)).unwrap_or_default()
+    }
+
     /// The whole number of a cell with one element of a B, I, J or K column, exact also where a float
     /// would not be; `None` for TNULL and for every other column. An offset (TZERO) is added.
     pub fn whole(&self, column: &Column, row: usize) -> Option<i64> {

@@ -50,7 +50,8 @@ fn separator(first: &[u8]) -> u8 {
 fn column(field: &[u8]) -> Column {
     // A byte order mark, which spreadsheets write.
     let name = String::from_utf8_lossy(field).trim_start_matches('\u{feff}').trim().to_owned();
-    Column { name, unit: String::new(), alias: String::new(), kind: Kind::Unknown }
+    let [unit, ucd, alias] = [const { String::new() }; 3];
+    Column { name, unit, ucd, alias, kind: Kind::Unknown }
 }
 
 pub(super) fn read(

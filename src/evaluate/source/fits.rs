@@ -36,8 +36,8 @@ fn describe(table: &Table, column: &fits::Column) -> Column {
         b'B' | b'I' | b'J' | b'K' | b'L' => Kind::Whole,
         _ => Kind::Other,
     };
-    let (name, unit) = (column.name.clone(), table.unit(column));
-    Column { name, unit, alias: String::new(), kind }
+    let (name, unit, ucd) = (column.name.clone(), table.unit(column), table.ucd(column));
+    Column { name, unit, ucd, alias: String::new(), kind }
 }
 
 pub(super) fn read(path: &Path, wanted: &Wanted, visit: &mut Visit) -> Result<(), EvaluateError> {

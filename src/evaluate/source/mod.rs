@@ -40,6 +40,8 @@ pub(super) struct Column {
     pub(super) name: String,
     /// As the table states it, else empty.
     pub(super) unit: String,
+    /// Unified content descriptor, as the table states it, else empty.
+    pub(super) ucd: String,
     /// Name in a published catalogue, as catalogues of Starmill give it, else empty.
     pub(super) alias: String,
     pub(super) kind: Kind,

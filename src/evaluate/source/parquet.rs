@@ -32,7 +32,13 @@ fn describe(field: &Field) -> Column {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Text,
         _ => Kind::Other,
     };
-    Column { name: field.name().clone(), unit: note("unit"), alias: note("alias"), kind }
+    Column {
+        name: field.name().clone(),
+        unit: note("unit"),
+        ucd: note("ucd"),
+        alias: note("alias"),
+        kind,
+    }
 }
 
 pub(super) fn read(path: &Path, wanted: &Wanted, visit: &mut Visit) -> Result<(), EvaluateError> {
