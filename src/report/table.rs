@@ -87,6 +87,11 @@ impl Table {
         let between = fields.iter().take(behind).skip(before + 1);
         table.labels = between
             .filter(|field| field.data_type() == &DataType::Float32)
+            // How well a forward model fits stands there too, which is no physical quantity.
+            .filter(|field| {
+                let ucd = field.metadata().get("ucd").map_or("", String::as_str);
+                ucd.is_empty() || ucd.starts_with("phys")
+            })
             // The error of a label is none.
             .filter(|field| {
                 field.name().strip_suffix("_err").is_none_or(|label| place(label).is_none())
