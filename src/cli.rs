@@ -133,6 +133,9 @@ pub struct RunArgs {
     /// Where the model runs.
     #[command(flatten)]
     pub device: DeviceArgs,
+    /// Write the model spectrum of each row beside it, as the columns `model_wave` and `model_flux`.
+    #[arg(long)]
+    pub model_spectra: bool,
     /// Write counts, rates, queue waits and stage times as JSON.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub stats: Option<PathBuf>,

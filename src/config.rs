@@ -91,7 +91,7 @@ section! { Input {
     max_file_bytes: u64, max_decompressed_bytes: u64, retries: usize, spectra: Take,
     whole_file: bool,
 } }
-section! { Models { dir: PathBuf, columns: Vec<String>, consistency: bool } }
+section! { Models { dir: PathBuf, columns: Vec<String>, consistency: bool, spectra: bool } }
 section! { Onnx { library: PathBuf, device: String } }
 section! { Queue { queue_items: usize, queue_bytes: usize } }
 section! { Stage { workers: usize, queue_items: usize, queue_bytes: usize } }

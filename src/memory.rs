@@ -63,6 +63,7 @@ impl Bound {
         let (flow, seal) = (flow(config, pixels), closing());
         let mut parts = vec![("program, library and model", sessions(config, measured))];
         parts.extend(velocities(config, 1));
+        parts.extend(spectra(config, pixels));
         // Sealing begins when the flow has ended.
         if flow.iter().map(|(_, bytes)| bytes).sum::<u64>() >= seal {
             parts.extend(flow);
@@ -78,6 +79,7 @@ impl Bound {
         let model = sessions(config, measured) + measured.session;
         let mut parts = vec![("program, library and models", model)];
         parts.extend(velocities(config, 2));
+        parts.extend(spectra(config, pixels));
         parts.extend(flow(config, pixels));
         let nights =
             config.serve.open_nights * 2 * (ledger::CACHE_BYTES + ledger::CONNECTION_BYTES);
@@ -127,6 +129,22 @@ fn velocities(config: &Config, copies: u64) -> Option<(&'static str, u64)> {
     (bytes > 0).then_some(("radial velocities", bytes))
 }
 
+/// Model spectra in rows. A pixel of them has eight bytes, and twelve values in a prepared spectrum.
+fn spectra(config: &Config, pixels: usize) -> Option<(&'static str, u64)> {
+    let writing = 3 * writer_rows(config);
+    let merging = 3 * 2 * config.write.compact_below as u64;
+    let rows = writing + merging + catalogue::SEAL_ROWS as u64;
+    config.models.spectra.then_some(("model spectra", rows * pixels as u64))
+}
+
+/// Rows that the writer holds.
+fn writer_rows(config: &Config) -> u64 {
+    let workers = [config.read.workers, config.prepare.workers, config.infer.workers];
+    // A part is incomplete while one of its spectra is still in some worker's hands.
+    let parts = 2 * workers.map(|count| workers_or_cores(count) * PART).iter().sum::<usize>();
+    (config.write.segment_spectra + pipeline::GATHERED_ITEMS + parts) as u64
+}
+
 fn closing() -> u64 {
     catalogue::SEAL_BYTES + ledger::CACHE_BYTES as u64
 }
@@ -135,15 +153,11 @@ fn closing() -> u64 {
 fn flow(config: &Config, pixels: usize) -> [(&'static str, u64); 6] {
     let readers = workers_or_cores(config.read.workers) as u64;
     let preparing = workers_or_cores(config.prepare.workers) as u64;
-    let inferring = workers_or_cores(config.infer.workers) as u64;
     let reader = SMALL_FILE + SMALL_INFLATED + SMALL_WINDOW + ledger::CACHE_BYTES;
     let large =
         config.input.max_file_bytes + config.input.max_decompressed_bytes + LARGE_WINDOW as u64;
-    // A part is incomplete while one of its spectra is still in some worker's hands.
-    let parts = 2 * (readers + preparing + inferring) * PART as u64;
-    let rows = config.write.segment_spectra as u64 + pipeline::GATHERED_ITEMS as u64 + parts;
     // Each outcome once as it came, once as a row of arrays, once encoded.
-    let writer = 3 * rows * ROW_BYTES as u64 + ledger::CACHE_BYTES as u64;
+    let writer = 3 * writer_rows(config) * ROW_BYTES as u64 + ledger::CACHE_BYTES as u64;
     [
         ("one large file", large),
         ("readers", readers * (reader + spectrum::MAX_BYTES) as u64),
@@ -179,6 +193,7 @@ mod tests {
         assert!(total(|config| config.rv.catalogue = "rv.csv".into()) > before);
         assert!(total(|config| config.rv.list = "list.csv".into()) > before);
         assert!(total(|config| config.rv.sources.clear()) < before);
+        assert!(total(|config| config.models.spectra = true) > before);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod described;
 mod estimator;
 mod fitted;
 mod forward;
+mod goodness;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,11 +20,12 @@ use crate::rv::RvError;
 use crate::stage::Reading;
 use crate::survey::LAMOST_MRS;
 
-pub use companion::{Companion, CompanionSetup, Goodness, Missing};
+pub use companion::{Companion, CompanionSetup};
 pub use described::recipe_names;
 pub use estimator::{Estimates, Estimator, FitEngine, Network};
 pub use fitted::FitSetup;
 pub use forward::ReadyForward;
+pub use goodness::{Goodness, Missing};
 
 /// A model that cannot be used as configured.
 #[derive(Debug, Error)]
@@ -88,6 +90,15 @@ pub enum SetupError {
         /// The cause.
         source: Box<SetupError>,
     },
+    /// Model spectra are asked for where there is no forward model.
+    #[error(
+        "{model} has no forward model whose spectra could be written; choose another model, set \
+         models.consistency = true, or leave --model-spectra and models.spectra out"
+    )]
+    NoSpectra {
+        /// The model.
+        model: String,
+    },
     /// A fit where a network that gives labels is needed.
     #[error("{model} is fitted and has no network from spectra to labels; choose another model")]
     NoNetwork {
@@ -117,6 +128,8 @@ pub struct Ready {
     pub fit: Option<Arc<FitSetup>>,
     /// The forward model against which its rows are held.
     pub companion: Option<Arc<CompanionSetup>>,
+    /// Whether model spectra are columns.
+    pub spectra: bool,
 }
 
 /// The folder of models: as configured, else the first of the usual places that exists.
@@ -184,11 +197,15 @@ impl Ready {
         let labels = Arc::new(label_rule(&model, chosen));
         let reading = Reading::of(config, &model.manifest.surveys)?;
         let companion = CompanionSetup::of(config, manifest)?.map(Arc::new);
+        let spectra = config.models.spectra;
+        if spectra && companion.is_none() {
+            return Err(SetupError::NoSpectra { model: manifest.name.clone() });
+        }
         let recipe = match &companion {
             Some(companion) => companion::beside(recipe, companion)?,
             None => recipe,
         };
-        Ok(Self { recipe: Arc::new(recipe), labels, model, reading, fit: None, companion })
+        Ok(Self { recipe: Arc::new(recipe), labels, model, reading, fit: None, companion, spectra })
     }
 
     /// Opens a session of the model on the configured device.
@@ -214,7 +231,7 @@ impl Ready {
             return Ok(Estimator::Network(Box::new(self.engine(runtime, config)?), companion));
         };
         let options = forward::options(config, config.infer.batch)?;
-        Ok(Estimator::Fit(Box::new(fit.engine(runtime, &options)?)))
+        Ok(Estimator::Fit(Box::new(fit.engine(runtime, &options, self.spectra)?)))
     }
 
     /// The same, held to the golden cases, which also warms it up.
@@ -233,7 +250,7 @@ impl Ready {
             return Ok(Estimator::Network(Box::new(engine), companion));
         };
         let options = forward::options(config, config.infer.batch)?;
-        Ok(Estimator::Fit(Box::new(fit.proven_engine(runtime, &options)?)))
+        Ok(Estimator::Fit(Box::new(fit.proven_engine(runtime, &options, self.spectra)?)))
     }
 
     fn companion(
@@ -244,7 +261,7 @@ impl Ready {
     ) -> Result<Option<Box<Companion>>, SetupError> {
         let Some(setup) = &self.companion else { return Ok(None) };
         let options = forward::options(config, config.infer.batch)?;
-        Ok(Some(Box::new(setup.open(runtime, &options, (proven, false))?)))
+        Ok(Some(Box::new(setup.open(runtime, &options, (proven, self.spectra))?)))
     }
 
     /// Opens a session and holds it to the golden rows, which also warms it up.
@@ -276,6 +293,9 @@ impl Ready {
             id += BESIDE;
             id += &companion.id_with_hash();
         }
+        if self.spectra {
+            id += AND_SPECTRA;
+        }
         let requested = self.requested();
         if !requested.is_empty() {
             id += WITH;
@@ -288,6 +308,16 @@ impl Ready {
     pub fn requested_in(id: &str) -> Vec<String> {
         let columns = id.split_once(WITH).map(|(_, columns)| columns.split(','));
         columns.into_iter().flatten().map(str::to_owned).collect()
+    }
+
+    /// Name and version of the forward model of its rows: the one beside it, or itself.
+    pub fn forward_id(&self) -> String {
+        self.companion.as_ref().map_or_else(|| self.id(), |companion| companion.id())
+    }
+
+    /// Whether an identifier that [`Ready::id_with_hash`] gave is of rows with model spectra.
+    pub fn has_spectra_in(id: &str) -> bool {
+        id.contains(AND_SPECTRA)
     }
 
     /// Whether an identifier that [`Ready::id_with_hash`] gave names a forward model.
@@ -320,6 +350,8 @@ impl Ready {
 
 /// Between an identifier and the forward model beside it.
 const BESIDE: &str = " beside ";
+/// What an identifier says of model spectra.
+const AND_SPECTRA: &str = " and model spectra";
 /// Between an identifier and the columns that were requested.
 const WITH: &str = " with ";
 

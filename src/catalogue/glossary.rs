@@ -3,6 +3,19 @@
 use super::columns::{Column, Schema};
 use super::published;
 
+const CHI2: &str = "\n## How well labels fit (`chi2`)\n\n\
+     Where the manifest of a model names a forward model, each row is held against its spectrum at \
+     the row's labels, moved by the known radial velocity (`rv`, else the survey's `z`). Data and \
+     model are divided by themselves smoothed with a Gaussian of 50 A; nothing else is fitted. \
+     Abundances that the model does not give follow iron (`ASSUMED` in the header). The variance is \
+     that of the noise, of the forward model, and of what the errors of labels that the manifest \
+     states leave, so that `chi2_red` of good rows is near 1 or, at high S/N, below it. `worst_wave` \
+     and `worst_chi2` are of the 100 A that are furthest beyond their limit or nearest to it, and \
+     `poor_fit` is set beyond a limit that one in a hundred good *synthetic* rows exceeds.\n\n\
+     `chi2_state` says which rows have one: 0 yes; 1 yes, at a velocity that was looked for because \
+     none is known; 2 no, labels lie where the forward model was not trained; 3 no, too little of the \
+     spectrum lies in its window. Models that are fitted (`payne`) have the `chi2` of their fit.\n";
+
 /// The columns, flags and codes as Markdown.
 pub fn glossary(schema: &Schema) -> String {
     let mut page = String::from(
@@ -42,6 +55,7 @@ pub fn glossary(schema: &Schema) -> String {
     let medium = Schema::medium();
     page += &table("medium-resolution surveys, beside `fibermask`", medium.iter().collect());
     page += "\nThe table of rejects has those but `rv` and `rv_err`.\n";
+    page += CHI2;
     page += &published::page();
     page += "\n## Quality bits (`flags`)\n\n| bit | value | name | sets `flag_bad` | meaning |\n|---|---|---|---|---|\n";
     for bit in crate::quality::BITS {

@@ -90,6 +90,9 @@ pub const ROW_BYTES: usize = 8 << 10;
 /// tables before it is written, in both of its forms.
 pub const SEAL_BYTES: u64 = (merge::HELD_ROWS * ROW_BYTES + 2 * batch::ROW_GROUP * 2048) as u64;
 
+/// Rows that are held while sealing, at the most.
+pub const SEAL_ROWS: usize = merge::HELD_ROWS + 2 * batch::ROW_GROUP;
+
 /// What a merge of small segments takes, at the most: its rows as they are read, as they are sorted and
 /// as they are encoded.
 pub const fn compaction_bytes(below: usize) -> u64 {

@@ -68,6 +68,7 @@ pub(super) fn with_columns_of(config: &Config, manifest: &Manifest) -> Config {
     let columns = columns.filter(|name| !name.is_empty());
     config.models.columns = columns.map(str::to_owned).collect();
     config.models.consistency = manifest.made_with.contains_key("forward");
+    config.models.spectra = manifest.made_with.contains_key("spectra");
     config
 }
 

@@ -12,9 +12,9 @@ use super::{Exit, inspect};
 use crate::catalogue::{CatalogueError, Comparison, Manifest, compare, create_folders, replace};
 use crate::cli::ExplainArgs;
 use crate::config::Config;
-use crate::explain::{Explanation, Replay, Templates, Which, lines, page, replay};
+use crate::explain::{Explanation, ModelFit, Pair, Replay, Templates, Which, lines, page, replay};
 use crate::input::Reader;
-use crate::plot;
+use crate::plot::{self, Point};
 use crate::setup::{Ready, models_dir};
 use crate::survey::Take;
 
@@ -119,6 +119,23 @@ fn templates(ready: &Ready) -> anyhow::Result<Option<Templates>> {
     Ok(Some(templates.with_context(path)?))
 }
 
+/// Draws a star beside the model spectrum at its labels.
+fn draw_model(fit: &ModelFit) -> anyhow::Result<Vec<u8>> {
+    let point = |pair: &Pair| {
+        let &Pair { wave, flux, sigma, model } = pair;
+        Point { wave, flux, model, residual: (flux - model) / sigma }
+    };
+    let points: Vec<Point> = fit.pairs.iter().map(point).collect();
+    let features: Vec<(&str, f64)> =
+        fit.features.iter().map(|feature| (feature.name, feature.wave)).collect();
+    let title = format!(
+        "data (dark) and {} (red) by the continuum; residual in units of the noise",
+        fit.model
+    );
+    plot::model(&title, &points, &features)
+        .map_err(|error| anyhow::anyhow!("the picture cannot be drawn: {error}; report the file"))
+}
+
 /// Writes the files and says which.
 fn write(
     folder: &Path,
@@ -143,7 +160,12 @@ fn write(
     if let Some(png) = &png {
         put("explain.png", png)?;
     }
-    put("explain.html", page(explanation, png.as_deref()).into_string().as_bytes())?;
+    let model = explanation.model_fit.as_ref().map(draw_model).transpose()?;
+    if let Some(model) = &model {
+        put("model.png", model)?;
+    }
+    let page = page(explanation, png.as_deref(), model.as_deref());
+    put("explain.html", page.into_string().as_bytes())?;
     put("explain.json", json.as_bytes())?;
     Ok(written)
 }

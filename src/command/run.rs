@@ -20,8 +20,9 @@ use crate::telemetry::{Progress, statistics};
 pub(super) fn run(config: &Config, args: RunArgs, progress: &Progress) -> anyhow::Result<Exit> {
     // Before anything else, so that a stop while the model loads is an orderly end too.
     let interrupt = Interrupt::listen().context("signals cannot be heard")?;
-    let RunArgs { model, out, stats, paths, list, .. } = args;
+    let RunArgs { model, out, stats, paths, list, model_spectra, .. } = args;
     let mut config = config.clone();
+    config.models.spectra |= model_spectra;
     let list = list.map(|path| take_list(&mut config, path)).transpose()?;
     let job = Job { model: Ready::open(&config, &model)?, paths, list, out: out.clone() };
     let report = pipeline::run(&config, job, &interrupt, |_, counters| {

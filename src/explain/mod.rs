@@ -4,14 +4,18 @@
 //! of it, to programs as JSON, to people as [`lines`], as a [`page()`] and as a picture. All but the
 //! replay is pure.
 
+mod features;
 mod fit;
+mod model;
 mod page;
 mod record;
 mod replay;
 mod templates;
 mod text;
 
+pub use features::{FEATURES, Feature, Pair};
 pub use fit::{Fit, Residual};
+pub use model::ModelFit;
 pub use page::page;
 pub use record::{Record, Step};
 pub use replay::{Replay, Which, replay};
@@ -54,6 +58,10 @@ pub struct Explanation {
     pub template: Option<Fit>,
     /// Why there is none.
     pub no_template: Option<&'static str>,
+    /// The model spectrum at its labels.
+    pub model_fit: Option<ModelFit>,
+    /// Why there is none.
+    pub no_model_fit: Option<&'static str>,
     /// What a catalogue says of the spectrum.
     pub catalogue: Option<Comparison>,
 }
@@ -154,7 +162,11 @@ pub struct Refusal {
 impl Explanation {
     /// What is told of a replay. `templates` are those of the model, if it has any.
     pub fn of(ready: &Ready, replay: &Replay, templates: Option<&Templates>) -> Self {
-        let Replay { layout, spectrum, steps, outcome, refused_by } = replay;
+        let Replay { layout, spectrum, steps, outcome, refused_by, model_fit } = replay;
+        let (model_fit, no_model_fit) = match model_fit {
+            Ok(fit) => (Some(fit.clone()), None),
+            Err(why) => (None, outcome.content.is_ok().then_some(*why)),
+        };
         let origin = &outcome.origin;
         let fit = best_fit(ready, replay, templates);
         let row = outcome.content.as_ref().ok().map(|row| Row::of(ready, row, fit.as_ref()));
@@ -180,6 +192,8 @@ impl Explanation {
                 .map(|reject| Refusal::of(reject, *refused_by, steps)),
             template: fit,
             no_template,
+            model_fit,
+            no_model_fit,
             catalogue: None,
         }
     }

@@ -5,14 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
 use super::text::{
-    comparison_lines, distance_words, label_words, refused_words, residual_words, rv_words,
-    snr_words,
+    comparison_lines, distance_words, label_words, model_words, refused_words, residual_words,
+    rv_words, snr_words,
 };
 use super::{Explanation, Refusal, Row};
 use crate::report::shell;
 
-/// The page, with this PNG in it.
-pub fn page(explanation: &Explanation, png: Option<&[u8]>) -> Markup {
+/// The page, with these pictures in it: the steps, and data beside model.
+pub fn page(explanation: &Explanation, png: Option<&[u8]>, model: Option<&[u8]>) -> Markup {
     let title = &explanation.spectrum_id;
     let body = html! {
         header {
@@ -24,6 +24,7 @@ pub fn page(explanation: &Explanation, png: Option<&[u8]>) -> Markup {
         @if let Some(row) = &explanation.row { (labels(row, explanation.template.is_some())) }
         (steps(explanation))
         (template(explanation))
+        (model_fit(explanation, model))
         @if let Some(comparison) = &explanation.catalogue {
             h2 { "The catalogue" }
             @for line in comparison_lines(comparison) { p { (line) } }
@@ -38,6 +39,26 @@ pub fn page(explanation: &Explanation, png: Option<&[u8]>) -> Markup {
         }
     };
     shell(title, "default-src 'none'; style-src 'unsafe-inline'; img-src data:", &body)
+}
+
+fn model_fit(explanation: &Explanation, png: Option<&[u8]>) -> Markup {
+    html! {
+        @if let Some(fit) = &explanation.model_fit {
+            h2 { "Data and model" }
+            ul { @for words in model_words(fit) { li { (words.trim_start_matches("chi2 ").trim()) } } }
+            @if let Some(png) = png {
+                figure {
+                    img src={ "data:image/png;base64," (STANDARD.encode(png)) }
+                        alt="The star, the model spectrum at its labels, and what is left of both"
+                        style="width: 100%; height: auto; display: block;";
+                }
+            }
+        }
+        @if let Some(why) = explanation.no_model_fit {
+            h2 { "Data and model" }
+            p { "No model spectrum: " (why) "." }
+        }
+    }
 }
 
 fn identity(explanation: &Explanation) -> Markup {

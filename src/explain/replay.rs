@@ -7,12 +7,13 @@ use std::thread;
 use anyhow::Context;
 use starmill_actors::{Halt, Outlet, Stage};
 
+use super::model::ModelFit;
 use super::record::{Record, Step};
 use crate::config::Config;
 use crate::fits::Fits;
 use crate::input::{Digest, Reader, Unread};
-use crate::outcome::{Identity, Item, Origin, Outcome, SourceFile};
-use crate::prep::{Prepared, Workspace};
+use crate::outcome::{Estimate, Identity, Item, Origin, Outcome, SourceFile};
+use crate::prep::{Pixels, Prepared, Workspace};
 use crate::reject::Reject;
 use crate::setup::{Ready, load_runtime};
 use crate::spectrum::Spectrum;
@@ -40,6 +41,8 @@ pub struct Replay {
     pub outcome: Outcome,
     /// The stage that refused the spectrum.
     pub refused_by: Option<&'static str>,
+    /// The spectrum beside the model spectrum at its labels, or why there is none.
+    pub model_fit: Result<ModelFit, &'static str>,
 }
 
 /// Runs the model over one spectrum of a file.
@@ -61,14 +64,21 @@ pub fn replay(config: &Config, ready: &Ready, path: &Path, which: Which) -> anyh
         refused_by = refused_by.or(Some("prepare"));
     }
     let steps = record.into_steps(prepared.content.is_err());
+    let mut model_fit = Err("there is no row");
     let outcome = match &prepared.content {
         Err(reject) => prepared.rejected(reject.clone()),
-        Ok(_) => infer(config, ready, prepared)?,
+        Ok(pixels) => {
+            let outcome = infer(config, ready, prepared.clone())?;
+            if let Ok(row) = &outcome.content {
+                model_fit = beside_model(config, ready, (&outcome.identity, pixels), row)?;
+            }
+            outcome
+        }
     };
     if outcome.content.is_err() {
         refused_by = refused_by.or(Some("infer"));
     }
-    Ok(Replay { layout, spectrum: item.content.ok(), steps, outcome, refused_by })
+    Ok(Replay { layout, spectrum: item.content.ok(), steps, outcome, refused_by, model_fit })
 }
 
 /// Runs the network on a batch of this one, padded as every batch of a run.
@@ -82,6 +92,26 @@ fn infer(config: &Config, ready: &Ready, prepared: Item<Prepared>) -> anyhow::Re
         Err(Halt::Fatal(error)) => anyhow::bail!("{error}"),
     }
     out.into_items().pop().context("the network gave no outcome; report the file")
+}
+
+/// Holds the spectrum of a row against the model spectrum at its labels.
+fn beside_model(
+    config: &Config,
+    ready: &Ready,
+    (identity, prepared): (&Identity, &Prepared),
+    row: &Estimate,
+) -> anyhow::Result<Result<ModelFit, &'static str>> {
+    let mut estimator = ready.estimator(load_runtime(config)?, config)?;
+    let Some(goodness) = estimator.expected(identity, prepared, &row.values)? else {
+        return Ok(Err(
+            "the model's manifest names no forward model, or models.consistency is off",
+        ));
+    };
+    let pixels = match &ready.fit {
+        Some(_) => Pixels::of(&prepared.input),
+        None => Pixels::of(&prepared.native),
+    };
+    Ok(ModelFit::of(ready.forward_id(), pixels, &goodness))
 }
 
 /// A file with the spectrum that was asked for.

@@ -1,6 +1,6 @@
 //! An explanation as lines for a terminal.
 
-use super::{Explanation, Fit, LabelValue, Native, Refusal, Row};
+use super::{Explanation, Feature, Fit, LabelValue, ModelFit, Native, Refusal, Row};
 use crate::catalogue::Comparison;
 
 /// The lines.
@@ -34,6 +34,12 @@ pub fn lines(explanation: &Explanation) -> Vec<String> {
     }
     if let Some(why) = explanation.no_template {
         lines.push(format!("template  none: {why}"));
+    }
+    if let Some(fit) = &explanation.model_fit {
+        lines.extend(model_words(fit));
+    }
+    if let Some(why) = explanation.no_model_fit {
+        lines.push(format!("chi2      none: {why}"));
     }
     if let Some(comparison) = &explanation.catalogue {
         lines.extend(comparison_lines(comparison));
@@ -147,6 +153,26 @@ pub(super) fn residual_words(fit: &Fit) -> Vec<String> {
         format!("{}: residual rms {:.4} of the continuum{noise}", residual.window, residual.rms)
     });
     words.collect()
+}
+
+/// How well the labels fit, and which features fit worst.
+pub(super) fn model_words(fit: &ModelFit) -> Vec<String> {
+    let ModelFit { model, chi2, freedom, rv_kms, fitted_rv, poor, worst, .. } = fit;
+    let reduced = chi2 / freedom;
+    let found = if *fitted_rv { " (looked for)" } else { "" };
+    let poor = if *poor { ": a poor fit" } else { "" };
+    let mut lines = vec![format!(
+        "chi2      {chi2:.0} for {freedom:.0} degrees of freedom, {reduced:.2} each, of {model} at \
+         {rv_kms:.1} km/s{found}{poor}"
+    )];
+    if let Some(([first, last], reduced)) = worst {
+        lines.push(format!("  worst from {first:.0} to {last:.0} A: {reduced:.2} each"));
+    }
+    lines.extend(fit.worst_features().into_iter().map(|feature| {
+        let Feature { name, wave, depth, model_depth, off } = feature;
+        format!("  {name} {wave:.1} A: depth {depth:.3}, model {model_depth:.3}, {off:+.1} sigma")
+    }));
+    lines
 }
 
 /// What a catalogue says.

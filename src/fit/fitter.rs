@@ -102,6 +102,11 @@ impl<F: Forward> Fitter<F> {
         &self.forward
     }
 
+    /// The model, to be run apart from fits.
+    pub fn forward_mut(&mut self) -> &mut F {
+        &mut self.forward
+    }
+
     /// Fits each spectrum. What comes out for one does not depend on the others.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Pictures of one spectrum: the flux as it is, the model's input, and the result in words; or what
 //! each step of the recipe made of it.
 
+mod model;
 mod steps;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 use thiserror::Error;
 
+pub use model::{Point, model};
 pub use steps::{Curve, Ink, Panel, steps};
 
 use crate::prep::Grid;

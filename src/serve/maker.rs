@@ -27,6 +27,7 @@ impl Maker {
         let mut as_begun = config.clone();
         as_begun.models.columns = Ready::requested_in(id);
         as_begun.models.consistency = Ready::has_companion_in(id);
+        as_begun.models.spectra = Ready::has_spectra_in(id);
         for model in starmill_onnx::list(&dir)?.into_iter().flatten() {
             let name = model.dir().file_name().unwrap_or_default().to_string_lossy().into_owned();
             match Ready::open(&as_begun, &name) {

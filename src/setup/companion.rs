@@ -12,12 +12,12 @@ use super::SetupError;
 use super::estimator::known_rv;
 use super::fitted::{SMOOTHING, native_recipe};
 use super::forward::ReadyForward;
+use super::goodness::{Goodness, Missing, columns};
 use crate::catalogue::VectorColumn;
 use crate::config::Config;
-use crate::fit::{Checker, Consistency, Expected, Limits};
+use crate::fit::{Checker, Expected, Limits};
 use crate::outcome::Identity;
 use crate::prep::{Pixels, Prepared, Recipe};
-use crate::quality::Quality;
 
 /// Spectra that the network computes at once. They stay in the processor's cache.
 const BATCH: usize = 16;
@@ -52,30 +52,6 @@ pub struct Companion {
     spectra: bool,
 }
 
-/// What is said of a row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Goodness {
-    /// How well its labels fit, or why that is not known.
-    pub verdict: Result<Consistency, Missing>,
-    /// Whether the velocity is one that was looked for.
-    pub fitted_rv: bool,
-    /// Whether the fit is worse than those of good rows.
-    pub poor: bool,
-    /// Wavelengths, then flux; empty if nobody asked.
-    pub spectrum: Vec<f32>,
-    /// The continuum by which both are divided, at the same wavelengths.
-    pub continuum: Vec<f32>,
-}
-
-/// Why a row has no chi-square.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// Labels lie where the forward model was not trained.
-    Labels,
-    /// Too little of the spectrum lies where the forward model has pixels.
-    Pixels,
-}
-
 impl CompanionSetup {
     /// The forward model that a manifest names, unless the configuration does not want it.
     pub(super) fn of(config: &Config, manifest: &Manifest) -> Result<Option<Self>, SetupError> {
@@ -101,6 +77,11 @@ impl CompanionSetup {
     pub(super) fn id_with_hash(&self) -> String {
         let hash = self.model().onnx_sha256();
         format!("{} ({})", self.forward.id(), hash.get(..16).unwrap_or(hash))
+    }
+
+    /// Name and version.
+    pub(super) fn id(&self) -> String {
+        self.forward.id()
     }
 
     /// The forward model.
@@ -261,11 +242,17 @@ impl Companion {
     ) -> Result<Vec<(Goodness, Vec<f32>)>, EngineError> {
         let labels: Vec<Vec<f32>> = labels.rows().into_iter().map(|row| row.to_vec()).collect();
         let all = self.judge(spectra, |row| &labels[row])?;
+        let pixels = self.spectra.then_some(self.setup.forward.wavelength.len());
         let with_values = |goodness: Goodness| {
-            let values = self.values(&goodness);
+            let values = goodness.values(pixels);
             (goodness, values)
         };
         Ok(all.into_iter().map(with_values).collect())
+    }
+
+    /// Whether the spectra themselves are given.
+    pub(super) fn with_spectra(&mut self, spectra: bool) {
+        self.spectra = spectra;
     }
 
     /// The labels of the forward model, if they lie in its box.
@@ -284,16 +271,14 @@ impl Companion {
     ) -> Goodness {
         let Some(variance) = self.nearest(place) else { return Goodness::none() };
         let expected = Expected { flux, variance: &self.variances[variance].1 };
-        let verdict = self.checker.compare(pixels, expected, rv).ok_or(Missing::Pixels);
-        let poor = verdict.as_ref().is_ok_and(|found| found.poor);
-        let (mut spectrum, mut continuum) = (Vec::new(), Vec::new());
-        if let Some(found) = verdict.as_ref().ok().filter(|_| self.spectra) {
-            let pixels = self.checker.spectrum(flux, found.rv_kms);
-            let column = |at: usize| pixels.iter().map(move |pixel| pixel[at]);
-            spectrum = column(0).chain(column(1)).collect();
-            continuum = column(2).collect();
+        let verdict = self.checker.compare(pixels, expected, rv);
+        let mut goodness = Goodness { fitted_rv: rv.is_none(), ..Goodness::none() };
+        if self.spectra {
+            goodness.hold(verdict, (&self.checker, flux));
+        } else {
+            goodness.judge(verdict);
         }
-        Goodness { verdict, fitted_rv: rv.is_none(), poor, spectrum, continuum }
+        goodness
     }
 
     /// The starting point whose labels are nearest.
@@ -306,50 +291,6 @@ impl Companion {
         let all = self.variances.iter().map(|(other, _)| distance(other)).enumerate();
         all.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(at, _)| at)
     }
-
-    /// Values of the columns, in the order of [`CompanionSetup::columns`].
-    #[expect(clippy::cast_possible_truncation, reason = "catalogues hold single precision")]
-    pub(super) fn values(&self, goodness: &Goodness) -> Vec<f32> {
-        let Goodness { verdict, fitted_rv, spectrum, .. } = goodness;
-        let mut values = match verdict {
-            Ok(found) => {
-                let [wave, worst] = found.worst.map_or([f64::NAN; 2], |worst| {
-                    [0.5 * (worst.wave[0] + worst.wave[1]), worst.reduced_chi2]
-                });
-                [found.chi2, found.freedom, found.reduced_chi2(), wave, worst].map(|x| x as f32)
-            }
-            Err(_) => [f32::NAN; 5],
-        }
-        .to_vec();
-        values.push(match verdict {
-            Ok(_) if *fitted_rv => 1.0,
-            Ok(_) => 0.0,
-            Err(Missing::Labels) => 2.0,
-            Err(Missing::Pixels) => 3.0,
-        });
-        if self.spectra {
-            let width = 2 * self.setup.forward.wavelength.len();
-            values.extend(spectrum.iter().copied().chain(std::iter::repeat(f32::NAN)).take(width));
-        }
-        values
-    }
-}
-
-impl Goodness {
-    fn none() -> Self {
-        Self {
-            verdict: Err(Missing::Labels),
-            fitted_rv: false,
-            poor: false,
-            spectrum: Vec::new(),
-            continuum: Vec::new(),
-        }
-    }
-
-    /// The quality bits that it sets.
-    pub fn quality(&self) -> Quality {
-        if self.poor { Quality::POOR_FIT } else { Quality::NONE }
-    }
 }
 
 /// The native pixels that a comparison takes, beside the input of the regressor.
@@ -360,51 +301,6 @@ pub(super) fn beside(recipe: Recipe, setup: &CompanionSetup) -> Result<Recipe, S
         source,
     })?;
     Ok(recipe.with_native(native))
-}
-
-fn columns(pixels: Option<usize>) -> Vec<VectorColumn> {
-    let column = |name: &str, unit: &str, ucd: &str, description: &str| VectorColumn {
-        name: name.into(),
-        unit: unit.into(),
-        ucd: ucd.into(),
-        description: description.into(),
-        ..VectorColumn::default()
-    };
-    let state = column(
-        "chi2_state",
-        "",
-        "meta.code",
-        "0, 1: chi2 at the known, a fitted rv; 2, 3: none, see docs",
-    );
-    let mut columns = vec![
-        column("chi2", "", "stat.fit.chi2", "Chi-square of the forward model at these labels"),
-        column("dof", "", "stat.fit.dof", "Degrees of freedom, less the continuum's"),
-        column("chi2_red", "", "stat.fit.chi2", "Chi-square by degrees of freedom"),
-        column(
-            "worst_wave",
-            "Angstrom",
-            "em.wl",
-            "Middle of the 100 A that fit worst, as observed",
-        ),
-        column("worst_chi2", "", "stat.fit.chi2", "Chi-square by degrees of freedom in them"),
-        VectorColumn { integer: true, ..state },
-    ];
-    if let Some(pixels) = pixels {
-        let wave = column(
-            "model_wave",
-            "Angstrom",
-            "em.wl",
-            "Wavelength of model_flux: vacuum, as observed",
-        );
-        let flux = column(
-            "model_flux",
-            "",
-            "phot.flux",
-            "Model spectrum at these labels, in the file's unit",
-        );
-        columns.extend([wave, flux].map(|column| VectorColumn { shape: vec![pixels], ..column }));
-    }
-    columns
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the network takes single precision")]

@@ -46,11 +46,13 @@ impl Ready {
                 integer: column.integer,
             }
         });
-        let of_companion = self.companion.iter().flat_map(|companion| companion.columns(false));
+        let of_companion =
+            self.companion.iter().flat_map(|companion| companion.columns(self.spectra));
+        let of_fit = self.fit.iter().filter(|_| self.spectra).flat_map(|fit| fit.columns());
         let columns = ModelColumns {
             labels: labels.chain(derived).collect(),
             errors: spec.sigma.is_some(),
-            vectors: factor.into_iter().chain(further).chain(of_companion).collect(),
+            vectors: factor.into_iter().chain(further).chain(of_companion).chain(of_fit).collect(),
         };
         let schema = Schema::of_model(&self.id(), &columns);
         if self.takes_medium() { schema.with_medium() } else { schema }
@@ -111,11 +113,13 @@ impl Ready {
             entry("ORTSHA", sha256, ""),
             entry("PROVIDER", provider, "where the model ran"),
         ];
+        let spectra = self.spectra.then(|| entry("SPECTRA", "yes", "model spectra are columns"));
         Provenance {
             entries: entries
                 .into_iter()
                 .chain(requested)
                 .chain(companion.into_iter().flatten())
+                .chain(spectra)
                 .collect(),
         }
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, ArrayView2, s};
 use starmill_onnx::{Engine, EngineError, ForwardEngine, Outputs};
 
-use super::companion::{Companion, Goodness};
+use super::companion::Companion;
+use super::goodness::Goodness;
 use crate::estimate::LabelRule;
-use crate::fit::{FitError, Fitted, Fitter, Forward, Observation, Plan};
+use crate::fit::{Checker, Expected, FitError, Fitted, Fitter, Forward, Limits, Observation, Plan};
 use crate::outcome::{Estimate, Identity};
 use crate::prep::{Pixels, Prepared, SPEED_OF_LIGHT};
 use crate::quality::Quality;
@@ -43,6 +44,8 @@ pub struct Network {
 pub struct FitEngine {
     fitter: Fitter<Network>,
     plan: Arc<Plan>,
+    /// Whether rows have model spectra.
+    spectra: bool,
 }
 
 impl Estimates {
@@ -101,6 +104,27 @@ impl Estimator {
         }
     }
 
+    /// The spectrum of a row beside the one that its labels should have; `None` if the model has no
+    /// forward model.
+    ///
+    /// # Errors
+    /// [`EngineError`] when ONNX Runtime fails.
+    pub fn expected(
+        &mut self,
+        identity: &Identity,
+        prepared: &Prepared,
+        labels: &[f32],
+    ) -> Result<Option<Goodness>, EngineError> {
+        match self {
+            Self::Network(_, None) => Ok(None),
+            Self::Network(_, Some(companion)) => {
+                companion.with_spectra(true);
+                Ok(companion.judge(&[(identity, prepared)], |_| labels)?.pop())
+            }
+            Self::Fit(fit) => Ok(Some(fit.expected(prepared, labels)?)),
+        }
+    }
+
     /// Whether it runs at all: on zeros, or on the labels from which fits start.
     ///
     /// # Errors
@@ -145,12 +169,12 @@ impl Forward for Network {
 }
 
 impl FitEngine {
-    /// A network under a plan.
+    /// A network under a plan. `spectra` says whether rows have model spectra.
     ///
     /// # Errors
     /// [`EngineError`] when ONNX Runtime fails at the starting points.
-    pub fn new(network: Network, plan: Arc<Plan>) -> Result<Self, EngineError> {
-        Ok(Self { fitter: Fitter::new(network, Arc::clone(&plan))?, plan })
+    pub fn new(network: Network, plan: Arc<Plan>, spectra: bool) -> Result<Self, EngineError> {
+        Ok(Self { fitter: Fitter::new(network, Arc::clone(&plan))?, plan, spectra })
     }
 
     /// Fits the model to a spectrum of its own, as often as it does at once.
@@ -204,8 +228,41 @@ impl FitEngine {
             })?;
             self.write(&fitted, &mut outputs, row)
         });
-        let verdicts = verdicts.collect();
-        Ok(Estimates { outputs, verdicts, goodness: Vec::new() })
+        let verdicts: Vec<Result<Quality, Reject>> = verdicts.collect();
+        let mut goodness = Vec::new();
+        if self.spectra {
+            let pixels = self.fitter.forward().wavelength.len();
+            for (row, (_, prepared)) in spectra.iter().enumerate() {
+                let found = match &verdicts[row] {
+                    Ok(_) => self.expected(prepared, &outputs.labels.row(row).to_vec())?,
+                    Err(_) => Goodness::none(),
+                };
+                let values = found.spectrum_values(pixels);
+                goodness.push((found, values));
+            }
+        }
+        Ok(Estimates { outputs, verdicts, goodness })
+    }
+
+    /// The spectrum of a row beside the one of its labels, the last of which is the velocity.
+    fn expected(&mut self, prepared: &Prepared, labels: &[f32]) -> Result<Goodness, EngineError> {
+        let Some((&rv, labels)) =
+            labels.get(..=self.plan.labels.len()).and_then(<[f32]>::split_last)
+        else {
+            return Ok(Goodness::none());
+        };
+        let row = Array2::from_shape_fn((1, labels.len()), |(_, label)| labels[label]);
+        let flux = self.fitter.forward_mut().flux(row.view())?;
+        let flux = flux.row(0).to_vec();
+        let variance: Vec<f32> = self.plan.model_error.iter().map(|error| error * error).collect();
+        let wave = &self.fitter.forward().wavelength;
+        let mut checker = Checker::new(wave, self.plan.smoothing_fwhm, NO_LIMITS);
+        let pixels = Pixels::of(&prepared.input);
+        let expected = Expected { flux: &flux, variance: &variance };
+        let verdict = checker.compare(pixels, expected, Some(f64::from(rv)));
+        let mut goodness = Goodness::none();
+        goodness.hold(verdict, (&checker, &flux));
+        Ok(goodness)
     }
 
     /// Puts a fit into its row of the outputs.
@@ -246,6 +303,9 @@ impl FitEngine {
         Ok(quality)
     }
 }
+
+/// A fit is not judged: its labels are those that fit best.
+const NO_LIMITS: Limits = Limits { whole: [f64::INFINITY; 2], region: [f64::INFINITY; 2] };
 
 /// No star is faster, km/s: what a header says beyond it is no velocity of a star.
 const FASTEST: f64 = 1500.0;

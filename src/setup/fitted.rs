@@ -11,7 +11,9 @@ use starmill_onnx::{
 
 use super::estimator::{FitEngine, Network};
 use super::forward::ReadyForward;
+use super::goodness::spectra;
 use super::{Ready, SetupError, chosen, label_rule};
+use crate::catalogue::VectorColumn;
 use crate::config::Config;
 use crate::fit::{Parameter, Plan};
 use crate::prep::{Doppler, Recipe};
@@ -59,19 +61,27 @@ pub(super) fn open(config: &Config, name: &str) -> Result<Ready, SetupError> {
     let labels = Arc::new(label_rule(&as_model, columns));
     let fit = Some(Arc::new(FitSetup { model, wavelength, plan }));
     let companion = None;
-    Ok(Ready { model: as_model, recipe: Arc::new(recipe), labels, reading, fit, companion })
+    let (recipe, spectra) = (Arc::new(recipe), config.models.spectra);
+    Ok(Ready { model: as_model, recipe, labels, reading, fit, companion, spectra })
 }
 
 impl FitSetup {
-    /// Opens the network and prepares its starting points.
+    /// The columns of model spectra.
+    pub(super) fn columns(&self) -> [VectorColumn; 2] {
+        spectra(self.wavelength.len())
+    }
+
+    /// Opens the network and prepares its starting points. `spectra` says whether rows have those.
     pub(super) fn engine(
         &self,
         runtime: &Runtime,
         options: &EngineOptions,
+        spectra: bool,
     ) -> Result<FitEngine, EngineError> {
         let options = EngineOptions { batch: BATCH, ..options.clone() };
         let engine = ForwardEngine::open_with_jacobian(runtime, &self.model, &options)?;
-        FitEngine::new(Network::new(engine, self.wavelength.clone()), Arc::clone(&self.plan))
+        let network = Network::new(engine, self.wavelength.clone());
+        FitEngine::new(network, Arc::clone(&self.plan), spectra)
     }
 
     /// The same, held to the golden spectra.
@@ -79,12 +89,13 @@ impl FitSetup {
         &self,
         runtime: &Runtime,
         options: &EngineOptions,
+        spectra: bool,
     ) -> Result<FitEngine, EngineError> {
         let options = EngineOptions { batch: BATCH, ..options.clone() };
         let mut engine = ForwardEngine::open_with_jacobian(runtime, &self.model, &options)?;
         engine.verify(&self.model.golden()?)?;
         let network = Network::new(engine, self.wavelength.clone());
-        let mut engine = FitEngine::new(network, Arc::clone(&self.plan))?;
+        let mut engine = FitEngine::new(network, Arc::clone(&self.plan), spectra)?;
         // What a fit takes in memory is there from the start.
         engine.warm_up()?;
         Ok(engine)
