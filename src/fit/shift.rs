@@ -99,21 +99,22 @@ impl Source {
         reason = "pixels are counted in thousands, and what is negative is cut off first"
     )]
     fn moved_evenly(&self, first: f64, (flux, variance): (&[f32], &[f32]), out: Moved<'_>) {
-        let (pixels, model) = (out.flux.len() as i64, self.wave.len() as i64);
+        let Moved { flux: to_flux, variance: to_variance, ivar: to_ivar } = out;
+        let (pixels, model) = (to_flux.len() as i64, self.wave.len() as i64);
         let left = first.floor() as i64;
         let weights = lagrange((first - first.floor()) as f32);
         // The first of the eight is at `pixel + begin`, and the last must be there too.
         let begin = left + 1 - LEFT as i64;
         let from = (-begin).clamp(0, pixels) as usize;
         let to = (model - POINTS as i64 + 1 - begin).clamp(from as i64, pixels) as usize;
-        out.ivar[..from].fill(0.0);
-        out.ivar[to..].fill(0.0);
-        out.flux.fill(1.0);
+        to_ivar[..from].fill(0.0);
+        to_ivar[to..].fill(0.0);
+        to_flux.fill(1.0);
         if from == to {
             return;
         }
         let (start, count) = ((from as i64 + begin) as usize, to - from);
-        let inside = &mut out.flux[from..to];
+        let inside = &mut to_flux[from..to];
         inside.fill(0.0);
         for (offset, weight) in weights.iter().enumerate() {
             let values = &flux[start + offset..start + offset + count];
@@ -121,7 +122,7 @@ impl Source {
         }
         // A model's error changes little from one pixel to the next.
         let near = start + LEFT - 1;
-        out.variance[from..to].copy_from_slice(&variance[near..near + count]);
+        to_variance[from..to].copy_from_slice(&variance[near..near + count]);
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "flux is single precision")]
@@ -131,6 +132,7 @@ impl Source {
         (flux, variance): (&[f32], &[f32]),
         out: Moved<'_>,
     ) {
+        let Moved { flux: to_flux, variance: to_variance, ivar: to_ivar } = out;
         let mut left = 0;
         for (pixel, &wave) in wave.iter().enumerate() {
             let rest = doppler.to_rest(f64::from(wave));
@@ -139,13 +141,13 @@ impl Source {
             }
             let place = (rest - self.wave[left]) / (self.wave[left + 1] - self.wave[left]);
             if !self.whole[left] || !(0.0..1.0).contains(&place) {
-                (out.flux[pixel], out.ivar[pixel]) = (1.0, 0.0);
+                (to_flux[pixel], to_ivar[pixel]) = (1.0, 0.0);
                 continue;
             }
             let first = left + 1 - LEFT;
             let points = flux[first..first + POINTS].iter().zip(lagrange(place as f32));
-            out.flux[pixel] = points.map(|(flux, weight)| flux * weight).sum();
-            out.variance[pixel] = variance[left];
+            to_flux[pixel] = points.map(|(flux, weight)| flux * weight).sum();
+            to_variance[pixel] = variance[left];
         }
     }
 }

@@ -52,6 +52,9 @@ pub struct Companion {
     spectra: bool,
 }
 
+/// Places in label space, each with the squared error of the flux there.
+type Variances = Vec<(Vec<f64>, Vec<f32>)>;
+
 impl CompanionSetup {
     /// The forward model that a manifest names, unless the configuration does not want it.
     pub(super) fn of(config: &Config, manifest: &Manifest) -> Result<Option<Self>, SetupError> {
@@ -131,7 +134,7 @@ impl CompanionSetup {
         &self,
         runtime: &Runtime,
         options: &EngineOptions,
-    ) -> Result<Vec<(Vec<f64>, Vec<f32>)>, EngineError> {
+    ) -> Result<Variances, EngineError> {
         let model = self.model();
         let manifest = &model.manifest;
         let of_model: Vec<f32> = self.error.iter().map(|error| error * error).collect();
