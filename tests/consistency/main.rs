@@ -3,6 +3,13 @@
 //! Spectra are those of the forward model with noise. The labels that a row is given are off by the
 //! errors that the manifest of the regressor states, so that this is what a night of such rows gives.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::print_stdout,
+    reason = "spectra hold single precision, and the rates that are found are shown"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

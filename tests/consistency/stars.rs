@@ -46,7 +46,7 @@ impl Random {
     }
 
     fn even(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * (self.0.next_u32() as f64 / f64::from(u32::MAX))
+        low + (high - low) * (f64::from(self.0.next_u32()) / f64::from(u32::MAX))
     }
 
     fn normal(&mut self) -> f64 {
@@ -94,8 +94,8 @@ impl Population {
         let pixels = (random.even(-6.0, 6.0)).round();
         let flux = self.flux(&truth, &others);
         let mut star = self.observe(&flux, pixels, snr, &mut random);
-        star.truth = self.in_box(&truth);
-        star.labels = self.in_box(&labels.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
+        star.truth = Self::in_box(&truth);
+        star.labels = Self::in_box(&labels.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
         star
     }
 
@@ -115,8 +115,8 @@ impl Population {
             .map(|pixel| 0.6 * first[pixel] + 0.4 * second[pixel.saturating_sub(shift)])
             .collect();
         let pixels = (star.true_rv / SPEED_OF_LIGHT).ln_1p() / STEP / std::f64::consts::LN_10;
-        let seen = self.observe(&both, pixels.round(), snr, &mut random);
-        star.native = seen.native;
+        let pair = self.observe(&both, pixels.round(), snr, &mut random);
+        star.native = pair.native;
         star
     }
 
@@ -141,7 +141,7 @@ impl Population {
     }
 
     /// Labels a little within the box, where rows have a chi-square.
-    fn in_box(&self, labels: &[f64]) -> Vec<f32> {
+    fn in_box(labels: &[f64]) -> Vec<f32> {
         let ends =
             [[3810.0, 5940.0], [0.01, 3.49], [-2.3, 0.49], [-0.6, 0.5], [-0.6, 0.5], [-0.6, 0.5]];
         labels.iter().zip(ends).map(|(x, [low, high])| x.clamp(low, high) as f32).collect()
