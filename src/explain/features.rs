@@ -120,7 +120,7 @@ mod tests {
         let doppler = Doppler::of(100.0);
         let pixel = |i: i32| {
             let wave = 5100.0 + f64::from(i);
-            let is_sodium = (doppler.to_rest(wave) - 5894.5).abs() < 6.0;
+            let is_sodium = (doppler.to_rest(wave) - 5894.5).abs() < 8.0;
             let flux = if is_sodium { 0.5 } else { 0.9 };
             Pair { wave, flux, sigma: 0.02, model: 0.9 }
         };
