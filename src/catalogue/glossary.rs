@@ -7,6 +7,7 @@ const CHI2: &str = "\n## How well labels fit (`chi2`)\n\n\
      Where the manifest of a model names a forward model, each row is held against its spectrum at \
      the row's labels, moved by the known radial velocity (`rv`, else the survey's `z`). Data and \
      model are divided by themselves smoothed with a Gaussian of 50 A; nothing else is fitted. \
+     The bands of oxygen and water in the air and the brightest sky line are left out. \
      Abundances that the model does not give follow iron (`ASSUMED` in the header). The variance is \
      that of the noise, of the forward model, and of what the errors of labels that the manifest \
      states leave, so that `chi2_red` of good rows is near 1 or, at high S/N, below it. `worst_wave` \

@@ -21,6 +21,10 @@ pub struct Window {
     pub min_coverage: f64,
     /// The most pixels in the window.
     pub max_pixels: usize,
+    /// Ranges that lose their weight, first and last wavelength: what the air or the sky did there is
+    /// in no model.
+    #[serde(default)]
+    pub skip: Vec<[f64; 2]>,
 }
 
 /// Wavelength, flux and ivar of the pixels in a window.
@@ -70,7 +74,7 @@ impl Native {
     }
 
     pub(super) fn prepare(&self, spectrum: &Spectrum) -> Result<Prepared, Reject> {
-        let Window { first, last, min_coverage, max_pixels } = self.window;
+        let Window { first, last, min_coverage, max_pixels, ref skip } = self.window;
         let mut quality = match &self.snr {
             Some(snr) => snr.judge(&spectrum.meta)?,
             None => Quality::NONE,
@@ -94,9 +98,16 @@ impl Native {
         let masked = self.mask.apply(spectrum, window.clone())?;
         quality = quality | masked.quality;
         quality.set_if(spectrum.repaired() > 0, Quality::REPAIRED_VALUES);
+        let is_skipped = |wave: f64| skip.iter().any(|&[from, to]| (from..=to).contains(&wave));
+        let counts: Vec<bool> = masked
+            .good
+            .iter()
+            .zip(&wave[window.clone()])
+            .map(|(&good, &wave)| good && !is_skipped(wave))
+            .collect();
         let good = |values: &[f32]| -> Vec<f32> {
-            let values = values[window.clone()].iter().zip(&masked.good);
-            values.map(|(&value, &good)| if good { value } else { 0.0 }).collect()
+            let values = values[window.clone()].iter().zip(&counts);
+            values.map(|(&value, &counts)| if counts { value } else { 0.0 }).collect()
         };
         let mut input = super::single_precision(&wave[window.clone()]);
         input.extend(good(spectrum.flux()));
@@ -161,12 +172,21 @@ mod tests {
             ormask: Rule::Flag,
             max_bad_fraction: 0.2,
         };
-        let window = |first, last| Window { first, last, min_coverage: 0.9, max_pixels: 5000 };
+        let window = |first, last| Window {
+            first,
+            last,
+            min_coverage: 0.9,
+            max_pixels: 5000,
+            skip: vec![[5000.0, 5010.0]],
+        };
         let native = |window| Native { snr: None, mask: mask.clone(), window };
         let spectrum = spectrum(|w| if w < 4001.0 { f32::NAN } else { 1.0 });
         let prepared = native(window(4000.0, 8000.0)).prepare(&spectrum).unwrap();
         let pixels = Pixels::of(&prepared.input);
         assert_eq!((pixels.flux[0], pixels.ivar[0]), (0.0, 0.0));
+        for (&wave, &ivar) in pixels.wave.iter().zip(pixels.ivar).skip(10) {
+            assert_eq!(ivar == 0.0, (5000.0..=5010.0).contains(&wave), "{wave}");
+        }
         assert!(prepared.bad_pixels >= 1 && prepared.quality.contains(Quality::BAD_PIXELS));
         let far = native(window(4000.0, 20_000.0)).prepare(&spectrum).unwrap_err();
         assert_eq!(far.code, Code::WAVELENGTH_COVERAGE);

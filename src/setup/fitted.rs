@@ -190,6 +190,11 @@ fn as_regressor(forward: &ForwardManifest, wavelength: &[f64]) -> Manifest {
     }
 }
 
+/// Where spectra show the air rather than the star, vacuum Angstrom as observed: the bands of oxygen
+/// (gamma, B, A) and of water, and what is left of the brightest line of the night sky.
+const EARTHLY: [[f64; 2]; 5] =
+    [[5574.0, 5584.0], [6275.0, 6325.0], [6860.0, 6965.0], [7160.0, 7340.0], [7590.0, 7720.0]];
+
 /// Mask rules as for the other models of low-resolution spectra, and the window that the model
 /// reaches at every velocity up to `max_rv`; and how many values that gives at most.
 pub(super) fn native_recipe(wavelength: &[f64], max_rv: f64) -> (Vec<toml::Table>, usize) {
@@ -211,6 +216,8 @@ pub(super) fn native_recipe(wavelength: &[f64], max_rv: f64) -> (Vec<toml::Table
     native.insert("last".into(), last.into());
     native.insert("min_coverage".into(), MIN_COVERAGE.into());
     native.insert("max_pixels".into(), i64::try_from(max_pixels).unwrap_or(i64::MAX).into());
+    let skip = EARTHLY.iter().map(|range| toml::Value::from(range.to_vec()));
+    native.insert("skip".into(), skip.collect::<Vec<_>>().into());
     (vec![mask, native], 3 * max_pixels)
 }
 

@@ -32,7 +32,10 @@ impl Desk {
         }
         // 143 bins within the blue arm.
         let manifest = fs::read_to_string(shipped.join("manifest.toml")).unwrap();
-        let manifest = manifest
+        // The forward model of the shipped one has another resolution.
+        let (head, tail) = manifest.split_once("[consistency]").unwrap();
+        let (_, tail) = tail.split_once("[golden]").unwrap();
+        let manifest = format!("{head}[golden]{tail}")
             .replace("name = \"fcresnet\"", "name = \"medium\"")
             .replace("surveys = [\"lamost-lrs\"]", "surveys = [\"lamost-mrs\"]")
             .replace("first = 4000.3685104612505", "first = 4970.0")
