@@ -107,7 +107,9 @@ fn more_is_not_given_than_memory_holds_before_some_is_done() {
     for arrival in &given {
         watch.done(&arrival.path);
     }
-    assert_eq!((0..19).filter(|_| watch.next(LONG).is_some()).count(), 19);
+    for _ in 0..19 {
+        watch.done(&watch.next(LONG).expect("one of those that wait").path);
+    }
     assert_eq!(watch.next(QUIET), None);
 }
 
