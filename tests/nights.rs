@@ -237,9 +237,12 @@ fn sighup_changes_the_inboxes() {
     service.listen(Duration::from_secs(2));
     let line = service.wait_for("STATUS=");
     assert!(has(5, 5)(&line), "{line}");
-    place.configure("");
+    place.configure(more);
     service.signal("-HUP");
     service.wait_for("READY=1");
+    service.wait_for_line("the file that waited", has(6, 6));
+    place.configure("");
+    service.signal("-HUP");
     assert_closed(&place, NIGHT, 6, 0);
     service.stop();
 }
