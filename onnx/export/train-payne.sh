@@ -5,26 +5,10 @@
 # Stop it at any time; the same command goes on where it stopped. --help lists the options.
 set -euo pipefail
 
-export_dir=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$export_dir/../.." && pwd)
-venv=$root/.starmill/venv-rrnet
+# shellcheck source=onnx/export/training.sh
+source "$(dirname "${BASH_SOURCE[0]}")/training.sh"
 
-if [ ! -x "$venv/bin/python" ]; then
-    echo "creating a Python environment in .starmill/venv-rrnet"
-    python3 -m venv "$venv"
-fi
-requirements=$(cat "$export_dir"/requirements{,-rrnet,-test}.txt)
-if [ "$requirements" != "$(cat "$venv/installed.txt" 2>/dev/null)" ]; then
-    echo "installing into it, about 190 MB of wheels:"
-    grep -h '==' <<<"$requirements"
-    sort -u <<<"$requirements" | grep '==' >"$venv/wanted.txt"
-    "$venv/bin/python" -m pip install --quiet --no-deps -r "$venv/wanted.txt"
-    printf '%s\n' "$requirements" >"$venv/installed.txt"
-fi
-
-# One thread: the sums of a threaded matrix product depend on the number of threads.
-export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
-export XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+make_environment
 step=all
 case ${1:-} in all | train | compare) step=$1 && shift ;; esac
 cd "$export_dir"

@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# What the commands that train with JAX share; sourced, not run.
+# Sets export_dir and venv, and one thread: the sums of a threaded matrix product depend on the
+# number of threads.
+
+export_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+venv=$(cd "$export_dir/../.." && pwd)/.starmill/venv-rrnet
+export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
+export XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+
+# SYNSPEC is compiled where spectra are synthesised.
+need_gfortran() {
+    command -v gfortran >/dev/null && return
+    echo "gfortran is missing; SYNSPEC needs it: installing the Debian package gfortran"
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "not root: run 'apt-get install gfortran' first" >&2
+        exit 1
+    fi
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends gfortran
+}
+
+make_environment() {
+    local requirements
+    if [ ! -x "$venv/bin/python" ]; then
+        echo "creating a Python environment in .starmill/venv-rrnet"
+        python3 -m venv "$venv"
+    fi
+    requirements=$(cat "$export_dir"/requirements{,-rrnet,-test}.txt)
+    if [ "$requirements" != "$(cat "$venv/installed.txt" 2>/dev/null)" ]; then
+        echo "installing into it, about 190 MB of wheels:"
+        grep -h '==' <<<"$requirements"
+        sort -u <<<"$requirements" | grep '==' >"$venv/wanted.txt"
+        "$venv/bin/python" -m pip install --quiet --no-deps -r "$venv/wanted.txt"
+        printf '%s\n' "$requirements" >"$venv/installed.txt"
+    fi
+}
