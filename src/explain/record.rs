@@ -174,6 +174,15 @@ impl Observer for Record<'_> {
                 self.note("degrade", did, &json!({ "bins": bins, "empty_bins": empty }));
                 self.keep("degrade", values);
             }
+            Seen::NativeGrid { bad, values } => {
+                let did = format!("{} native pixels, {bad} of them interpolated", values.len());
+                self.note(
+                    "native_grid",
+                    did,
+                    &json!({ "pixels": values.len(), "bad_pixels": bad }),
+                );
+                self.keep("native_grid", values);
+            }
             Seen::Zscore { values } => {
                 let did = "scaled to zero mean and unit standard deviation".into();
                 self.note("zscore", did, &json!({}));

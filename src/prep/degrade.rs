@@ -116,7 +116,7 @@ impl Degrade {
 
 /// Replaces each NaN by linear interpolation between its neighbours, at the ends by the nearest
 /// value. Returns how many there were.
-fn fill_gaps(x: &[f64], y: &mut [f64]) -> usize {
+pub(super) fn fill_gaps(x: &[f64], y: &mut [f64]) -> usize {
     let known: Vec<usize> = (0..y.len()).filter(|&i| !y[i].is_nan()).collect();
     let empty = y.len() - known.len();
     if empty == 0 || known.is_empty() {

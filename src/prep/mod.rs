@@ -13,6 +13,7 @@ mod grid;
 mod lanes;
 mod mask;
 mod native;
+mod native_grid;
 mod observer;
 mod resample;
 mod rest_frame;
@@ -28,6 +29,7 @@ pub use despike::Despike;
 pub use grid::Grid;
 pub use mask::{MaskRule, PixelMask, Rule};
 pub use native::{Pixels, Window as NativeWindow};
+pub use native_grid::NativeGrid;
 pub use observer::{Observer, Seen};
 pub use resample::{Resample, Window};
 pub(crate) use rest_frame::SPEED_OF_LIGHT;
@@ -45,6 +47,7 @@ use crate::reject::Reject;
 use crate::spectrum::Spectrum;
 use binned::Binned;
 use native::Native;
+use native_grid::OnGrid;
 use windowed::Windowed;
 
 /// A step as a manifest writes it.
@@ -59,6 +62,8 @@ pub enum Step {
     Zscore {},
     /// Takes the pixels of a window as they are.
     Native(NativeWindow),
+    /// Takes the pixels of a grid on which all spectra of the survey lie.
+    NativeGrid(NativeGrid),
     /// Judges the signal-to-noise ratio.
     Snr(SnrRule),
     /// Shifts the wavelengths to the rest frame of the star.
@@ -82,8 +87,8 @@ pub enum Step {
 pub enum RecipeError {
     /// A step is unknown or has wrong parameters.
     #[error(
-        "recipe step {number}: {problem}; this version knows mask, degrade and zscore, mask and native, and \
-         snr, rest_frame, bad_pixels, resample, despike, continuum, clip and scale"
+        "recipe step {number}: {problem}; this version knows mask, degrade and zscore, native_grid \
+         and zscore, mask and native, and snr, rest_frame, bad_pixels, resample, despike, continuum, clip and scale"
     )]
     Step {
         /// Position in the manifest, from 1.
@@ -93,9 +98,9 @@ pub enum RecipeError {
     },
     /// The steps do not come in an order that can be run.
     #[error(
-        "the recipe must be mask, degrade, then any zscore; or any snr, mask, native; or resample, with any of snr, \
-         rest_frame, bad_pixels before it and any of despike, continuum, clip, scale behind it, in \
-         this order; it is {0}"
+        "the recipe must be mask, degrade, then any zscore; or native_grid, then any zscore; or any snr, \
+         mask, native; or resample, with any of snr, rest_frame, bad_pixels before it and any of \
+         despike, continuum, clip, scale behind it, in this order; it is {0}"
     )]
     Order(String),
     /// The recipe gives another number of values than the model takes.
@@ -117,11 +122,12 @@ pub struct Recipe {
     native: Option<Native>,
 }
 
-/// What a recipe makes of a spectrum: means in bins, the pixels as they are, or the normalised flux
-/// in windows.
+/// What a recipe makes of a spectrum: means in bins, the pixels of a grid or of a window as they are,
+/// or the normalised flux in windows.
 #[derive(Debug, Clone, PartialEq)]
 enum Kind {
     Binned(Binned),
+    OnGrid(OnGrid),
     Native(Native),
     Windowed(Box<Windowed>),
 }
@@ -165,6 +171,9 @@ impl Recipe {
         let (kind, grid) = if let Some(binned) = Binned::new(&parsed) {
             let (binned, grid) = binned?;
             (Kind::Binned(binned), grid)
+        } else if let Some(on_grid) = OnGrid::new(&parsed) {
+            let (on_grid, grid) = on_grid?;
+            (Kind::OnGrid(on_grid), grid)
         } else if let Some(native) = Native::new(&parsed) {
             (Kind::Native(native), Grid::default())
         } else if let Some(windowed) = Windowed::new(&parsed, scale) {
@@ -189,7 +198,7 @@ impl Recipe {
     pub fn with_native(self, other: Self) -> Self {
         let native = match other.kind {
             Kind::Native(native) => Some(native),
-            Kind::Binned(_) | Kind::Windowed(_) => None,
+            Kind::Binned(_) | Kind::OnGrid(_) | Kind::Windowed(_) => None,
         };
         Self { native, ..self }
     }
@@ -231,6 +240,7 @@ impl Recipe {
     ) -> Result<Prepared, Reject> {
         let mut prepared = match &self.kind {
             Kind::Binned(recipe) => recipe.prepare(spectrum, &self.grid, observer),
+            Kind::OnGrid(recipe) => recipe.prepare(spectrum, &self.grid, observer),
             Kind::Native(recipe) => recipe.prepare(spectrum),
             Kind::Windowed(recipe) => recipe.prepare(spectrum, workspace, observer),
         }?;

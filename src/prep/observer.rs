@@ -88,6 +88,13 @@ pub enum Seen<'a> {
         /// The means.
         values: &'a [f64],
     },
+    /// Of `native_grid`.
+    NativeGrid {
+        /// Unusable pixels, which were interpolated.
+        bad: usize,
+        /// The flux.
+        values: &'a [f64],
+    },
     /// Of `zscore`.
     Zscore {
         /// The values.
