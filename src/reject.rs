@@ -68,6 +68,7 @@ codes! {
     NO_RADIAL_VELOCITY = 24, "no_radial_velocity", "The model's recipe shifts spectra to the rest frame, and no usable radial velocity is known.", "name a catalogue of radial velocities, or use a recipe that takes zero and flags it";
     BAD_CONTINUUM = 25, "bad_continuum", "The pseudo-continuum cannot be fitted or is not positive everywhere, so the flux cannot be divided by it.", "none: the observation holds no signal, or its background was subtracted badly";
     NOT_HELD = 26, "not_held", "The file holds no spectrum of the kind that is taken: no coadd, or no single exposure.", "take the other kind with input.spectra, if it will do";
+    ROW_RANGE = 27, "row_range", "The rows that a name asks for are not whole parts of the table, or the table does not have them.", "begin and end ranges at multiples of 256, the last one at the end of the table";
 }
 
 impl Code {

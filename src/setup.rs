@@ -18,7 +18,7 @@ use crate::estimate::LabelRule;
 use crate::prep::{Recipe, RecipeError};
 use crate::rv::RvError;
 use crate::stage::Reading;
-use crate::survey::LAMOST_MRS;
+use crate::survey::{GAIA_XP, LAMOST_MRS};
 
 pub use companion::{Companion, CompanionSetup};
 pub use described::recipe_names;
@@ -339,12 +339,23 @@ impl Ready {
 
     /// Whether the model is for spectra of a medium-resolution survey.
     pub fn takes_medium(&self) -> bool {
-        self.model.manifest.surveys.iter().any(|survey| survey == LAMOST_MRS)
+        self.takes(LAMOST_MRS)
+    }
+
+    /// Whether the model is for spectra of this survey.
+    fn takes(&self, survey: &str) -> bool {
+        self.model.manifest.surveys.iter().any(|name| name == survey)
     }
 
     /// The S/N that limits of the model are about, in words.
     pub fn snr_name(&self) -> &'static str {
-        if self.takes_medium() { "in the worse arm" } else { "in g" }
+        if self.takes_medium() {
+            "in the worse arm"
+        } else if self.takes(GAIA_XP) {
+            "of the median pixel"
+        } else {
+            "in g"
+        }
     }
 }
 

@@ -13,13 +13,19 @@ pub const MAX_BYTES: usize = MAX_PIXELS * PIXEL_BYTES + META_TEXTS * MAX_TEXT;
 /// Bytes of a pixel in all arrays.
 const PIXEL_BYTES: usize = size_of::<f64>() + 2 * size_of::<f32>() + 2 * size_of::<u16>();
 /// Texts in [`Meta`].
-const META_TEXTS: usize = 9;
+const META_TEXTS: usize = 10;
 
 /// What the header says of an observation; absent values are `None`, never a magic number.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Meta {
     /// Survey identifier of the spectrum.
     pub obsid: Option<i64>,
+    /// Row of the table that the spectrum is, from 0, where a table holds many.
+    pub row: Option<usize>,
+    /// Name of the star beside its identifier.
+    pub designation: Option<String>,
+    /// Magnitudes in G, BP and RP.
+    pub magnitudes: [Option<f32>; 3],
     /// Local modified Julian day of the observation.
     pub lmjd: Option<i32>,
     /// Plan (plate) identifier.
@@ -50,6 +56,8 @@ pub struct Meta {
     pub snr_b: Option<f32>,
     /// The same in its red arm.
     pub snr_r: Option<f32>,
+    /// Median over the pixels of flux by error, where the survey gives no signal-to-noise ratio.
+    pub snr_median: Option<f32>,
     /// Class that the survey's pipeline gave: STAR, GALAXY, QSO, ...
     pub class: Option<String>,
     /// Subclass that the survey's pipeline gave.
@@ -178,7 +186,8 @@ impl Spectrum {
 
     /// The name of the observation: `lamost-lrs:55862-B6212-06-003` from lmjd, planid, spid and
     /// fiberid, else `lamost-lrs:obsid-906003`; `None` if the header gives neither. A single
-    /// exposure has its lmjm behind that: `lamost-mrs:58025-HIP9645901-02-051-83555772`.
+    /// exposure has its lmjm behind that: `lamost-mrs:58025-HIP9645901-02-051-83555772`. A row of a
+    /// table is named by obsid and row, `gaia-xp:5853418002145112704-17`: a star may have several rows.
     ///
     /// Every release of an observation has the same name, so one catalogue holds it once. The name
     /// of an exposure holds lmjm, spid and fiberid, which identify it in every release; obsid does
@@ -186,6 +195,9 @@ impl Spectrum {
     pub fn name(&self) -> Option<String> {
         let Meta { obsid, lmjd, planid, spid, fiberid, lmjm, .. } = &self.meta;
         let survey = self.survey;
+        if let Some(row) = self.meta.row {
+            return Some(format!("{survey}:{}-{row}", (*obsid)?));
+        }
         let observation = match (lmjd, planid, spid, fiberid) {
             (Some(lmjd), Some(planid), Some(spid), Some(fiberid)) => {
                 format!("{survey}:{lmjd:05}-{planid}-{spid:02}-{fiberid:03}")
@@ -206,24 +218,46 @@ impl Spectrum {
 }
 
 impl Meta {
-    /// The S/N that limits are about: that in g, else the smaller one of the arms.
+    /// The S/N that limits are about: that in g, else the smaller one of the arms, else the median.
     pub fn limiting_snr(&self) -> Option<f32> {
         let arms = [self.snr_b, self.snr_r].into_iter().flatten();
-        self.snr[1].or_else(|| arms.reduce(f32::min))
+        self.snr[1].or_else(|| arms.reduce(f32::min)).or(self.snr_median)
     }
 
     fn texts(&self) -> [Option<&String>; META_TEXTS] {
         let Self { planid, date_obs, date_reduced, class, subclass, release, .. } = self;
-        let Self { rv_source, extname_blue: blue, extname_red: red, .. } = self;
-        [planid, date_obs, date_reduced, class, subclass, release, rv_source, blue, red]
-            .map(Option::as_ref)
+        let Self { rv_source, extname_blue: blue, extname_red: red, designation, .. } = self;
+        [
+            planid,
+            date_obs,
+            date_reduced,
+            class,
+            subclass,
+            release,
+            rv_source,
+            blue,
+            red,
+            designation,
+        ]
+        .map(Option::as_ref)
     }
 
     fn texts_mut(&mut self) -> [Option<&mut String>; META_TEXTS] {
         let Self { planid, date_obs, date_reduced, class, subclass, release, .. } = self;
-        let Self { rv_source, extname_blue: blue, extname_red: red, .. } = self;
-        [planid, date_obs, date_reduced, class, subclass, release, rv_source, blue, red]
-            .map(Option::as_mut)
+        let Self { rv_source, extname_blue: blue, extname_red: red, designation, .. } = self;
+        [
+            planid,
+            date_obs,
+            date_reduced,
+            class,
+            subclass,
+            release,
+            rv_source,
+            blue,
+            red,
+            designation,
+        ]
+        .map(Option::as_mut)
     }
 }
 
@@ -308,6 +342,7 @@ mod tests {
         let long = || Some("x".repeat(2 * MAX_TEXT));
         let meta = || Meta {
             planid: long(),
+            designation: long(),
             date_obs: long(),
             date_reduced: long(),
             class: long(),
@@ -351,6 +386,9 @@ mod tests {
         assert_eq!(name(Meta { lmjm: None, ..exposure }), None);
         let without = Meta { spid: None, ..meta };
         assert_eq!(name(without.clone()).as_deref(), Some("lamost-lrs:obsid-906003"));
-        assert_eq!(name(Meta { obsid: None, ..without }), None);
+        assert_eq!(name(Meta { obsid: None, ..without.clone() }), None);
+        let row = Meta { row: Some(17), ..without };
+        assert_eq!(name(row.clone()).as_deref(), Some("lamost-lrs:906003-17"));
+        assert_eq!(name(Meta { obsid: None, ..row }), None);
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::column_list::{identity_columns, provenance_columns, quality_columns, verdict_columns};
+use super::gaia_columns::gaia_columns;
 use super::medium_columns::medium_columns;
 use super::model_columns::model_columns;
 use super::published::name_as_published;
@@ -197,6 +198,19 @@ impl Schema {
         self.columns.splice(position..position, medium_columns());
         name_as_published(&mut self.columns);
         self
+    }
+
+    /// The same with the columns of Gaia XP spectra, at the same place.
+    #[must_use]
+    pub fn with_gaia(mut self) -> Self {
+        let position = identity_columns().len();
+        self.columns.splice(position..position, gaia_columns());
+        self
+    }
+
+    /// The columns that [`Self::with_gaia`] adds.
+    pub fn gaia() -> Vec<Column> {
+        gaia_columns()
     }
 
     /// The columns that [`Self::with_medium`] adds.

@@ -23,7 +23,7 @@ pub fn glossary(schema: &Schema) -> String {
         "# Catalogue columns, flags and codes\n\n\
          Written by `starmill catalogue columns --markdown`; do not edit.\n\n\
          `spectrum_id` is survey:lmjd-planid-spid-fiberid, for a single exposure with -lmjm behind \
-         it. A clean sample is `flag_bad = false` with the S/N that your question needs.\n\n\
+         it; of a table with many spectra it is survey:obsid-row. A clean sample is `flag_bad = false` with the S/N that your question needs.\n\n\
          A file with other bytes of an observation is another reduction of it. `reduction` is 1 \
          in the row of the newest (by `DATE`, then the smaller digest) and, with \
          `catalogue.reductions = \"all\"`, 2, 3, ... in the rows of the others, whose \
@@ -56,6 +56,8 @@ pub fn glossary(schema: &Schema) -> String {
     let medium = Schema::medium();
     page += &table("medium-resolution surveys, beside `fibermask`", medium.iter().collect());
     page += "\nThe table of rejects has those but `rv` and `rv_err`.\n";
+    page += &table("Gaia XP, beside `fibermask`", Schema::gaia().iter().collect());
+    page += "\nThey are in the table of rejects as well.\n";
     page += CHI2;
     page += &published::page();
     page += "\n## Quality bits (`flags`)\n\n| bit | value | name | sets `flag_bad` | meaning |\n|---|---|---|---|---|\n";

@@ -13,6 +13,7 @@ mod comparison;
 mod durable;
 #[expect(unsafe_code, reason = "CFITSIO is C; each call says why it is sound")]
 mod fits_table;
+mod gaia_columns;
 mod glossary;
 pub mod history;
 mod identifiers;

@@ -155,11 +155,22 @@ fn describe_spectrum(spectrum: &Spectrum) {
         shown(meta.ra.map(|v| format!("{v:.5}"))),
         shown(meta.dec.map(|v| format!("{v:.5}"))),
     );
+    if let Some(row) = meta.row {
+        let [g, bp, rp] = meta.magnitudes.map(|value| shown(value.map(|v| format!("{v:.2}"))));
+        let star = shown(meta.designation.clone());
+        println!("row       {row}, star {star}, G {g}, BP {bp}, RP {rp}");
+    }
     let bands = ["u", "g", "r", "i", "z"].iter().zip(meta.snr);
     let snr: Vec<_> = bands
         .map(|(band, snr)| format!("{band} {}", shown(snr.map(|v| format!("{v:.1}")))))
         .collect();
     match (meta.snr_b, meta.snr_r) {
+        _ if meta.snr_median.is_some() => {
+            println!(
+                "S/N       median pixel {}",
+                shown(meta.snr_median.map(|v| format!("{v:.1}")))
+            );
+        }
         (None, None) => println!("S/N       {}", snr.join(", ")),
         (blue, red) => {
             let arm = |snr: Option<f32>| shown(snr.map(|snr| format!("{snr:.1}")));

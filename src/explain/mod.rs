@@ -73,6 +73,10 @@ pub struct Native {
     pub survey: &'static str,
     /// Identifier of the survey.
     pub obsid: Option<i64>,
+    /// Row of the table that it is, from 0, where a table holds many.
+    pub row: Option<usize>,
+    /// Name of the star beside its identifier.
+    pub designation: Option<String>,
     /// Local modified Julian minute.
     pub lmjm: Option<i64>,
     /// Whether it is a single exposure.
@@ -249,10 +253,11 @@ fn best_fit(ready: &Ready, replay: &Replay, templates: Option<&Templates>) -> Op
 
 impl Native {
     fn of(spectrum: &Spectrum) -> Self {
-        let Meta { class, subclass, snr, snr_b, snr_r, .. } = &spectrum.meta;
+        let Meta { class, subclass, snr, snr_b, snr_r, snr_median, .. } = &spectrum.meta;
         let meta = &spectrum.meta;
         let bands = ["u", "g", "r", "i", "z"].into_iter().zip(*snr);
-        let bands = bands.chain([("blue arm", *snr_b), ("red arm", *snr_r)]);
+        let bands =
+            bands.chain([("blue arm", *snr_b), ("red arm", *snr_r), ("median pixel", *snr_median)]);
         let class = class.as_ref().map(|class| {
             format!("{class} {}", subclass.as_deref().unwrap_or("")).trim_end().to_owned()
         });
@@ -261,6 +266,8 @@ impl Native {
         Self {
             survey: spectrum.survey(),
             obsid: meta.obsid,
+            row: meta.row,
+            designation: meta.designation.clone(),
             lmjm: meta.lmjm,
             exposure: meta.is_exposure,
             ra: meta.ra,

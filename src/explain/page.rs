@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
 use super::text::{
-    comparison_lines, distance_words, label_words, model_words, refused_words, residual_words,
-    rv_words, snr_words,
+    comparison_lines, distance_words, kind_words, label_words, model_words, refused_words,
+    residual_words, rv_words, snr_words,
 };
 use super::{Explanation, Refusal, Row};
 use crate::report::shell;
@@ -70,7 +70,7 @@ fn identity(explanation: &Explanation) -> Markup {
                 tr { th { "reader" } td { (explanation.layout.unwrap_or("none")) ", spectrum " (explanation.index) } }
                 @if let Some(native) = &explanation.spectrum {
                     tr { th { "survey" } td {
-                        (native.survey) ", " (if native.exposure { "single exposure" } else { "coadd" })
+                        (native.survey) ", " (kind_words(native))
                     } }
                     tr { th { "class" } td { (native.class.as_deref().unwrap_or("unknown")) } }
                     tr { th { "S/N" } td { (snr_words(native)) } }

@@ -49,7 +49,7 @@ pub fn lines(explanation: &Explanation) -> Vec<String> {
 
 fn native_lines(native: &Native) -> Vec<String> {
     let Native { survey, pixels, range: [first, last], masked, .. } = native;
-    let kind = if native.exposure { "single exposure" } else { "coadd" };
+    let kind = kind_words(native);
     let minute = native.lmjm.map_or_else(String::new, |lmjm| format!(", minute {lmjm}"));
     let place = match (native.ra, native.dec) {
         (Some(ra), Some(dec)) => format!(", ra {ra:.5}, dec {dec:.5}"),
@@ -57,10 +57,12 @@ fn native_lines(native: &Native) -> Vec<String> {
     };
     let class = native.class.as_deref().unwrap_or("class unknown");
     let obsid = native.obsid.map_or("-".into(), |obsid| obsid.to_string());
+    let star =
+        native.designation.as_ref().map_or_else(String::new, |star| format!(", star {star}"));
     let [without, and, or, repaired] = masked;
     vec![
         format!("survey    {survey}, {kind}{minute}"),
-        format!("object    obsid {obsid}, {class}{place}"),
+        format!("object    obsid {obsid}{star}, {class}{place}"),
         format!("S/N       {}", snr_words(native)),
         format!("rv        {}", rv_words(native)),
         format!("pixels    {pixels}, {first:.2} to {last:.2} A (vacuum)"),
@@ -68,6 +70,15 @@ fn native_lines(native: &Native) -> Vec<String> {
             "masked    {without} without ivar, {and} by andmask, {or} by ormask, {repaired} repaired"
         ),
     ]
+}
+
+/// What of its file the spectrum is.
+pub(super) fn kind_words(native: &Native) -> String {
+    match native.row {
+        Some(row) => format!("row {row} of a table"),
+        None if native.exposure => "single exposure".to_owned(),
+        None => "coadd".to_owned(),
+    }
 }
 
 /// The S/N of each band or arm.

@@ -16,6 +16,8 @@ pub use header::{Header, Value};
 pub use scan::{ScanError, scan_table};
 pub use table::{Column, Numbers, Table};
 
+use std::cell::OnceCell;
+
 use thiserror::Error;
 
 /// Bytes in a FITS block; headers and data are padded to whole blocks.
@@ -87,6 +89,8 @@ pub struct Fits<'a> {
     pub hdus: Vec<Hdu<'a>>,
     /// EXTNAME of each, searched for once: a file may have thousands of HDUs with long headers.
     names: Vec<String>,
+    /// Tables as far as they were asked for: one of many rows is opened once, not for every row.
+    tables: Vec<OnceCell<Result<Table<'a>, FitsError>>>,
 }
 
 impl<'a> Fits<'a> {
@@ -123,7 +127,18 @@ impl<'a> Fits<'a> {
             rest = rest.get(next..).unwrap_or_default();
         }
         let names = hdus.iter().map(|hdu: &Hdu| hdu.header.text("EXTNAME").unwrap_or_default());
-        Ok(Self { names: names.collect(), hdus })
+        let tables = vec![OnceCell::new(); hdus.len()];
+        Ok(Self { names: names.collect(), hdus, tables })
+    }
+
+    /// This HDU as a binary table, opened on the first call.
+    ///
+    /// # Errors
+    /// [`FitsError`] when there is no such HDU, or when it is no binary table.
+    pub fn table(&self, hdu: usize) -> Result<&Table<'a>, FitsError> {
+        let what = || FitsError::Malformed { hdu, what: "there is no such extension".into() };
+        let opened = self.tables.get(hdu).ok_or_else(what)?;
+        opened.get_or_init(|| self.hdus[hdu].table()).as_ref().map_err(Clone::clone)
     }
 
     /// The primary HDU, which every parsed file has.

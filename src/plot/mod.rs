@@ -112,7 +112,9 @@ fn title(spectrum: &Spectrum) -> String {
     if let Some(class) = &meta.class {
         title += &format!("   {class} {}", meta.subclass.as_deref().unwrap_or(""));
     }
-    for (name, snr) in [("g", meta.snr[1]), ("blue", meta.snr_b), ("red", meta.snr_r)] {
+    for (name, snr) in
+        [("g", meta.snr[1]), ("blue", meta.snr_b), ("red", meta.snr_r), ("median", meta.snr_median)]
+    {
         if let Some(snr) = snr {
             title += &format!("   S/N({name}) = {snr:.0}");
         }

@@ -8,6 +8,7 @@ use super::Ready;
 use crate::catalogue::{
     CatalogueError, LabelColumn, ModelColumns, Provenance, Schema, VectorColumn, sha256_of_file,
 };
+use crate::survey::GAIA_XP;
 
 impl Ready {
     /// The columns of a catalogue of this model.
@@ -55,7 +56,8 @@ impl Ready {
             vectors: factor.into_iter().chain(further).chain(of_companion).chain(of_fit).collect(),
         };
         let schema = Schema::of_model(&self.id(), &columns);
-        if self.takes_medium() { schema.with_medium() } else { schema }
+        let schema = if self.takes_medium() { schema.with_medium() } else { schema };
+        if self.takes(GAIA_XP) { schema.with_gaia() } else { schema }
     }
 
     /// SHA-256 of the model's files, by name; opening has compared all but the manifest itself.

@@ -5,11 +5,13 @@
 //! [`LAYOUTS`], and a fixture to the tests.
 
 mod early;
+mod gaia_xp;
 mod lamost;
 mod lamost_lrs;
 mod lamost_mrs;
 
 pub use early::need_of_coadd;
+pub use gaia_xp::SURVEY as GAIA_XP;
 pub use lamost_mrs::SURVEY as LAMOST_MRS;
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +77,7 @@ pub const LAYOUTS: &[&dyn Layout] = &[
     &lamost_lrs::CoaddTable,
     &lamost_mrs::PixelRows(Take::Coadd),
     &lamost_mrs::VectorCells(Take::Coadd),
+    &gaia_xp::RowTable,
 ];
 
 /// Finds the layout of a file; of exposures and their sum it gives the sum.

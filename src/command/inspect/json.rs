@@ -49,6 +49,9 @@ fn spectrum(spectrum: &Spectrum) -> Value {
     json!({
         "name": spectrum.name(),
         "obsid": meta.obsid,
+        "row": meta.row,
+        "designation": meta.designation,
+        "magnitudes": meta.magnitudes,
         "lmjd": meta.lmjd,
         "planid": meta.planid,
         "spid": meta.spid,
@@ -65,6 +68,7 @@ fn spectrum(spectrum: &Spectrum) -> Value {
         "snr": meta.snr,
         "snr_blue": meta.snr_b,
         "snr_red": meta.snr_r,
+        "snr_median": meta.snr_median,
         "rv": meta.rv_kms,
         "rv_err": meta.rv_err_kms,
         "rv_source": meta.rv_source,
