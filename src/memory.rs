@@ -9,7 +9,7 @@ use starmill_onnx::Runtime;
 use crate::catalogue::{self, ROW_BYTES};
 use crate::config::{Config, workers_or_cores};
 use crate::http;
-use crate::input::{LARGE_WINDOW, SMALL_FILE, SMALL_INFLATED, SMALL_WINDOW};
+use crate::input::{LARGE_WINDOW, PART, SMALL_FILE, SMALL_INFLATED, SMALL_WINDOW};
 use crate::ledger;
 use crate::pipeline;
 use crate::prep::Workspace;
@@ -18,7 +18,6 @@ use crate::rv::{KEY_BYTES, RvSource, measure};
 use crate::serve::board;
 use crate::setup::{Ready, SetupError};
 use crate::spectrum;
-use crate::stage::PART;
 use crate::telemetry::{peak_rss_bytes, rss_bytes};
 use crate::watch;
 

@@ -33,7 +33,7 @@ pub(super) fn bench(config: &Config, args: &BenchArgs) -> anyhow::Result<Exit> {
     let files: Vec<PathBuf> = listing
         .filter_map(|found| match found {
             Found::File(path) => Some(path),
-            Found::Missing(..) => None,
+            Found::Rows(..) | Found::Missing(..) => None,
         })
         .take(MOST_HELD)
         .collect();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use super::Names;
+use super::{Names, RowRange};
 use crate::reject::{Code, Reject};
 
 /// Endings that a directory is searched for.
@@ -18,6 +18,8 @@ const ENDINGS: [&str; 3] = [".fits", ".fits.gz", ".fits.zst"];
 pub enum Found {
     /// A file to read.
     File(PathBuf),
+    /// Rows of a file to read, one range behind the other.
+    Rows(PathBuf, Vec<RowRange>),
     /// A name that leads nowhere.
     Missing(PathBuf, Reject),
 }
@@ -35,6 +37,8 @@ pub struct Listing {
 
 /// Entries that change threads together.
 const PORTION: usize = 64;
+/// The most ranges of one file that are one entry.
+const RANGES: usize = 1024;
 
 /// Waiting for the next entry had no result yet.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,12 +74,12 @@ impl Listing {
         std::thread::Builder::new().name("listing".into()).spawn(move || {
             let mut emit = Portions { sender, waiting: Vec::new() };
             let mut stdin = Some(stdin);
-            if list.is_some_and(|lines| !list_lines(Names::of_list(lines), &mut emit)) {
+            if list.is_some_and(|lines| !list_lines(Names::of_list(lines), false, &mut emit)) {
                 return;
             }
             for name in names {
                 let more = if name.as_os_str() == "-" {
-                    stdin.take().is_none_or(|lines| list_lines(Names::new(lines), &mut emit))
+                    stdin.take().is_none_or(|lines| list_lines(Names::new(lines), true, &mut emit))
                 } else {
                     list_name(&name, &mut emit)
                 };
@@ -126,8 +130,20 @@ struct Portions {
 }
 
 impl Portions {
+    /// Ranges of one file that follow each other become one entry, so that it is read once.
     fn emit(&mut self, found: Found) -> bool {
-        self.waiting.push(found);
+        match (self.waiting.last_mut(), &found) {
+            (Some(Found::Rows(before, ranges)), Found::Rows(path, more))
+                if before == path
+                    && ranges.len() + more.len() <= RANGES
+                    && ranges.last().map(|rows| rows.end)
+                        == more.first().map(|rows| rows.first) =>
+            {
+                ranges.extend(more);
+                return true;
+            }
+            _ => self.waiting.push(found),
+        }
         self.waiting.len() < PORTION || self.flush()
     }
 
@@ -136,26 +152,33 @@ impl Portions {
     }
 }
 
-fn list_lines(names: Names<impl BufRead>, emit: &mut Portions) -> bool {
+/// On a stream the next line may be long in coming, so that none waits for it.
+fn list_lines(names: Names<impl BufRead>, is_stream: bool, emit: &mut Portions) -> bool {
     for name in names {
         let listed = match name {
             Ok(name) => list_name(&name, emit),
             Err(reject) => emit.emit(Found::Missing("-".into(), reject)),
         };
-        // The next line may be long in coming, so this one does not wait for it.
-        if !(listed && emit.flush()) {
+        let waits = !is_stream && matches!(emit.waiting.last(), Some(Found::Rows(..)));
+        if !(listed && (waits || emit.flush())) {
             return false;
         }
     }
     true
 }
 
-/// A name that exists is taken as it is; only one that does not is tried as a pattern.
+/// A name that exists is taken as it is; only one that does not is tried as rows of a file, then as a
+/// pattern.
 fn list_name(name: &Path, emit: &mut Portions) -> bool {
     match std::fs::symlink_metadata(name) {
         Ok(_) if name.is_dir() => list_directory(name, emit),
         Ok(_) => emit.emit(Found::File(name.to_owned())),
         Err(error) => {
+            if let Some((table, rows)) =
+                RowRange::of_name(name).filter(|(table, _)| table.is_file())
+            {
+                return emit.emit(Found::Rows(table, vec![rows]));
+            }
             let pattern = name.to_str().filter(|name| name.contains(['*', '?', '[']));
             match pattern.and_then(|pattern| glob::glob(pattern).ok()) {
                 Some(paths) => list_pattern(name, paths, emit),
@@ -248,6 +271,10 @@ mod tests {
             .unwrap()
             .map(|found| match found {
                 Found::File(path) => path.file_name().unwrap().to_string_lossy().into_owned(),
+                Found::Rows(path, ranges) => {
+                    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                    ranges.iter().fold(name, |name, rows| name + &rows.to_string())
+                }
                 Found::Missing(_, reject) => reject.code.entry().name.to_owned(),
             })
             .collect()
@@ -272,6 +299,35 @@ mod tests {
         assert_eq!(list(vec![folder.path().join("*.csv")], b""), ["nothing_found"]);
         assert_eq!(list(vec![folder.path().join("empty.fits")], b""), ["nothing_found"]);
         assert_eq!(list(vec![folder.path().join("absent.fits")], b""), ["nothing_found"]);
+    }
+
+    #[test]
+    fn rows_are_of_a_file_that_is_there_and_those_behind_each_other_are_read_together() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["t.fits", "t.fits[512:768]"] {
+            std::fs::write(folder.path().join(name), b"x").unwrap();
+        }
+        let path = |name: &str| folder.path().join(name);
+        let rows = ["t.fits[0:256]", "t.fits[256:300]", "t.fits[300:512]", "t.fits[0:256]"];
+        let names = rows.into_iter().chain(["t.fits[512:768]", "u.fits[0:256]"]).map(path);
+        assert_eq!(
+            list(names.collect(), b""),
+            [
+                "t.fits[0:256][256:300][300:512]",
+                "t.fits[0:256]",
+                "t.fits[512:768]",
+                "nothing_found"
+            ]
+        );
+        // As they come in a list that is a file; on a stream each goes its way at once.
+        let lines: String = rows.iter().map(|name| format!("{}\n", path(name).display())).collect();
+        let listing = |list: Option<Box<dyn BufRead + Send>>, stdin: &str| {
+            let stdin = std::io::Cursor::new(stdin.to_owned());
+            let names = if list.is_none() { vec!["-".into()] } else { Vec::new() };
+            Listing::start_with(list, names, stdin).unwrap().count()
+        };
+        assert_eq!(listing(Some(Box::new(std::io::Cursor::new(lines.clone()))), ""), 2);
+        assert_eq!(listing(None, &lines), 4);
     }
 
     #[test]

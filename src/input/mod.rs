@@ -6,6 +6,7 @@ mod inflate;
 mod large;
 mod listing;
 mod names;
+mod rows;
 mod unread;
 
 pub use bytes::{Limits, Reader, SMALL_FILE, SMALL_INFLATED};
@@ -15,4 +16,5 @@ pub use large::LargeFiles;
 pub(crate) use listing::is_candidate;
 pub use listing::{Found, Listing, Pending};
 pub use names::{MAX_NAME, Names, PATH_COLUMN};
+pub use rows::{PART, RowRange};
 pub use unread::Unread;

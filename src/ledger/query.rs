@@ -153,6 +153,21 @@ impl Ledger {
         })
     }
 
+    /// How many outcomes this content of this path gives in all; `None` while no part of it is done.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite refuses.
+    pub fn outcomes_of(&self, digest: Digest, path: &str) -> Result<Option<usize>, LedgerError> {
+        let total: Option<u64> = self
+            .connection
+            .prepare_cached("SELECT total FROM inputs WHERE path = ?1 AND digest = ?2 LIMIT 1")
+            .and_then(|mut select| {
+                select.query_row(params![path, digest.0], |row| row.get(0)).optional()
+            })
+            .map_err(self.error())?;
+        Ok(total.and_then(|total| usize::try_from(total).ok()))
+    }
+
     /// Whether nothing is done yet.
     ///
     /// # Errors
@@ -211,9 +226,12 @@ impl Ledger {
         &self,
         mut see: impl FnMut(&str, Digest) -> Result<(), E>,
     ) -> Result<(), E> {
-        // In the order of the index by path, so that nothing is sorted in memory.
+        // In the order of the index by path, so that nothing is sorted in memory. Of a table the first
+        // part need not be there.
         let query = format!(
-            "SELECT path, digest FROM inputs WHERE first = 0 AND digest <> zeroblob(32)
+            "SELECT path, digest FROM inputs WHERE digest <> zeroblob(32)
+             AND first = (SELECT min(part.first) FROM inputs AS part
+                          WHERE part.path = inputs.path AND part.digest = inputs.digest)
              AND {CURRENT} ORDER BY path"
         );
         let error = |source| E::from(LedgerError::sqlite(&self.path)(source));

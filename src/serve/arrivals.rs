@@ -33,6 +33,7 @@ impl Source for Arrivals {
         Ok(Next::Item(FileTask {
             sequence,
             path: arrival.path,
+            rows: Vec::new(),
             missing: None,
             opened: Vec::new(),
             night: Some(Night::of_system_time(arrival.arrived, self.longitude)),

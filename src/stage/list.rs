@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use starmill_actors::{BoxError, Next, Payload, Source};
 
 use super::Counters;
-use crate::input::{Found, Listing, Pending};
+use crate::input::{Found, Listing, Pending, RowRange};
 use crate::night::Night;
 use crate::outcome::SourceFile;
 use crate::reject::Reject;
@@ -19,6 +19,8 @@ pub struct FileTask {
     pub sequence: u64,
     /// Its name.
     pub path: PathBuf,
+    /// The rows that are asked for; empty for all that there are.
+    pub rows: Vec<RowRange>,
     /// Why there is nothing to read, if the name leads nowhere.
     pub missing: Option<Reject>,
     /// What is to be sent of it, set once the file is open, so that its spectra can be accounted
@@ -32,7 +34,7 @@ pub struct FileTask {
 
 impl Payload for FileTask {
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.path.as_os_str().len()
+        size_of::<Self>() + self.path.as_os_str().len() + size_of_val(&*self.rows)
     }
 }
 
@@ -54,9 +56,10 @@ impl Source for List {
     type Out = FileTask;
 
     fn next(&mut self, patience: Duration) -> Result<Next<FileTask>, BoxError> {
-        let (path, missing) = match self.listing.next(patience) {
-            Ok(Found::File(path)) => (path, None),
-            Ok(Found::Missing(path, reject)) => (path, Some(reject)),
+        let (path, rows, missing) = match self.listing.next(patience) {
+            Ok(Found::File(path)) => (path, Vec::new(), None),
+            Ok(Found::Rows(path, rows)) => (path, rows, None),
+            Ok(Found::Missing(path, reject)) => (path, Vec::new(), Some(reject)),
             Err(Pending::NotYet) => return Ok(Next::NotYet),
             Err(Pending::End) => return Ok(Next::End),
         };
@@ -64,6 +67,6 @@ impl Source for List {
         let sequence = self.sequence;
         self.sequence += 1;
         let (opened, night, arrived) = (Vec::new(), None, None);
-        Ok(Next::Item(FileTask { sequence, path, missing, opened, night, arrived }))
+        Ok(Next::Item(FileTask { sequence, path, rows, missing, opened, night, arrived }))
     }
 }

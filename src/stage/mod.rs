@@ -4,6 +4,7 @@ mod counters;
 mod desk;
 mod infer;
 mod list;
+mod parts;
 mod persevere;
 mod prepare;
 mod rack;
@@ -18,7 +19,7 @@ pub use list::{FileTask, List};
 pub use persevere::Persevere;
 pub use prepare::{Prepare, check_survey};
 pub use rack::{OpenCatalogue, Opened, Rack, Taken};
-pub use read::{NightOf, PART, Promote, Read};
+pub use read::{NightOf, Promote, Read};
 pub use reading::{MEASURED, Reading, Source};
 pub use write::{CommitRule, Witness, Write};
 

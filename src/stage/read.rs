@@ -8,21 +8,18 @@ use std::sync::atomic::Ordering::Relaxed;
 use starmill_actors::{BoxError, Halt, Outlet, Stage};
 
 use super::counters::InHand;
+use super::parts::{Known, Left};
 use super::{Counters, FileTask, Reading};
 use crate::catalogue::{StoreError, path_text};
 use crate::failpoint;
 use crate::fits::Fits;
-use crate::input::{Digest, Reader, Unread};
+use crate::input::{Digest, PART, Reader, Unread};
 use crate::ledger::{self, Ledger};
 use crate::night::Night;
 use crate::outcome::{Identity, Item, Origin, SourceFile};
 use crate::reject::{Code, Reject};
 use crate::spectrum::{Meta, Spectrum};
 use crate::survey::Layout;
-
-/// Spectra of a large table that are done or not together. It bounds what waits in the writer and
-/// what a crash can undo, and never changes, for ledgers name parts by their first spectrum.
-pub const PART: usize = 256;
 
 /// Reads, inflates and parses files; skips those that the ledger knows.
 pub struct Read {
@@ -40,10 +37,6 @@ pub type Promote = Arc<dyn Fn(Digest, &str) -> Result<(), StoreError> + Send + S
 
 /// The night to which a file with this observation belongs, if its header tells.
 pub type NightOf = Arc<dyn Fn(&FileTask, &Meta) -> Option<Night> + Send + Sync>;
-
-/// What earlier runs did. `None` while the ledger is empty: a first run need not ask it for every
-/// file.
-struct Known(Option<Ledger>);
 
 impl Read {
     /// A stage around a reader that asks the ledger at this path, if there is one to ask.
@@ -84,7 +77,7 @@ impl Read {
         };
         self.counters.bytes_read.fetch_add(self.reader.raw().len() as u64, Relaxed);
         let text = path_text(&task.path);
-        let known = self.known.whole(digest, &text)?;
+        let known = self.known.all(task, digest, &text)?;
         if known != ledger::Done::No {
             if known == ledger::Done::Superseded {
                 // The path had another content since, and has this one again.
@@ -95,7 +88,7 @@ impl Read {
             return Ok(());
         }
         let reading = &self.reading;
-        let sent = match reading.open(&mut self.reader, &mut |length| out.rest(length)) {
+        match reading.open(&mut self.reader, &mut |length| out.rest(length)) {
             Ok((layout, fits)) => {
                 let total = layout.count(&fits);
                 let (counters, path) = (&*self.counters, task.path.clone());
@@ -104,13 +97,16 @@ impl Read {
                 let first = night_of.and_then(|_| table.first_readable(total));
                 let read = first.as_ref().map(|(_, spectrum)| &spectrum.meta);
                 let night = night_of.zip(read).and_then(|(of, meta)| of(task, meta)).or(task.night);
-                let parts = self.known.parts_left(task, digest, &text, (total, night))?;
-                task.opened.clone_from(&parts);
-                if total == 0 {
+                let left = self.known.left(task, digest, &text, (total, night))?;
+                task.opened = left.all();
+                if total == 0 && task.rows.is_empty() {
                     let reject = Code::EMPTY_FILE.because("it has the layout but no spectrum");
                     out.send(failure(task, digest, reject)).map_err(Halt::from)
                 } else {
-                    table.send(&parts, first, out)
+                    if left.is_empty() {
+                        Counters::count(&self.counters.files_skipped);
+                    }
+                    table.send(left, first, out)
                 }
             }
             // With a higher limit the next run must look again, so it is not tied to the content.
@@ -118,53 +114,7 @@ impl Read {
                 Ok(out.send(failure(task, Digest::default(), reject))?)
             }
             Err(reject) => Ok(out.send(failure(task, digest, reject))?),
-        };
-        self.reader.release();
-        sent
-    }
-}
-
-impl Known {
-    /// Whether the whole of this content of this path is done.
-    fn whole(&self, digest: Digest, path: &str) -> Result<ledger::Done, Halt> {
-        match &self.0 {
-            Some(ledger) => Ok(ledger.whole(digest, path)?),
-            None => Ok(ledger::Done::No),
         }
-    }
-
-    /// The parts that are to be done.
-    fn parts_left(
-        &self,
-        task: &FileTask,
-        digest: Digest,
-        path: &str,
-        (total, night): (usize, Option<Night>),
-    ) -> Result<Vec<Arc<SourceFile>>, Halt> {
-        let mut firsts = Vec::new();
-        for first in (0..total).step_by(PART) {
-            let done = match &self.0 {
-                // A file in one part was asked for as a whole.
-                Some(ledger) if total > PART => ledger.is_done(digest, path, first)?,
-                _ => false,
-            };
-            if !done {
-                firsts.push(first);
-            }
-        }
-        let parts = firsts.len();
-        let part = |first: usize| SourceFile {
-            sequence: task.sequence,
-            path: task.path.clone(),
-            digest,
-            first,
-            spectra: PART.min(total - first),
-            total,
-            parts,
-            night,
-            arrived: task.arrived,
-        };
-        Ok(firsts.into_iter().map(|first| Arc::new(part(first))).collect())
     }
 }
 
@@ -191,19 +141,30 @@ impl Table<'_> {
         })
     }
 
+    /// What is known of a spectrum that could not be read.
+    fn unread_identity(&self) -> Identity {
+        Identity { survey: Some(self.layout.survey()), ..Identity::default() }
+    }
+
     /// The spectrum that tells what holds for the whole file.
     fn first_readable(&self, total: usize) -> Option<(usize, Spectrum)> {
         (0..total.min(PART)).find_map(|index| Some((index, self.read(index).ok()?)))
     }
 
-    /// Sends all spectra of these parts; one of them is read already.
+    /// Sends a reject for each range that cannot be had, then all spectra of the parts; one of them is
+    /// read already.
     fn send(
         &self,
-        parts: &[Arc<SourceFile>],
+        Left { refused, parts }: Left,
         mut ahead: Option<(usize, Spectrum)>,
         out: &mut Outlet<'_, Item<Spectrum>>,
     ) -> Result<(), Halt> {
-        for file in parts {
+        for (file, reject) in refused {
+            let origin = Origin { index: file.first, file };
+            let identity = self.unread_identity();
+            out.send(Item { origin, identity: Arc::new(identity), content: Err(reject) })?;
+        }
+        for file in &parts {
             for index in file.first..file.first + file.spectra {
                 let content = match ahead.take_if(|(read, _)| *read == index) {
                     Some((_, spectrum)) => Ok(spectrum),
@@ -211,9 +172,7 @@ impl Table<'_> {
                 };
                 let identity = match &content {
                     Ok(spectrum) => Identity::of(spectrum),
-                    Err(_) => {
-                        Identity { survey: Some(self.layout.survey()), ..Identity::default() }
-                    }
+                    Err(_) => self.unread_identity(),
                 };
                 let origin = Origin { file: Arc::clone(file), index };
                 out.send(Item { origin, identity: Arc::new(identity), content })?;
@@ -248,7 +207,12 @@ impl Stage for Read {
         out: &mut Outlet<'_, Self::Out>,
     ) -> Result<(), Halt> {
         let _span = tracing::info_span!("read").entered();
-        batch.iter_mut().try_for_each(|task| self.read(task, out))
+        batch.iter_mut().try_for_each(|task| {
+            let sent = self.read(task, out);
+            // Also where nothing was sent: other readers may wait for their turn with a large file.
+            self.reader.release();
+            sent
+        })
     }
 
     fn salvage(task: FileTask, emitted: usize, panic: &str) -> Vec<Self::Out> {
@@ -271,6 +235,7 @@ impl Stage for Read {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::RowRange;
     use crate::spectrum::Arrays;
     use crate::survey::Take;
 
@@ -313,6 +278,7 @@ mod tests {
         FileTask {
             sequence: 3,
             path: "table.fits".into(),
+            rows: Vec::new(),
             missing: None,
             opened: Vec::new(),
             night: None,
@@ -320,11 +286,7 @@ mod tests {
         }
     }
 
-    fn send(
-        layout: &Poisoned,
-        parts: &[Arc<SourceFile>],
-        counters: &Counters,
-    ) -> Vec<Item<Spectrum>> {
+    fn send(layout: &Poisoned, left: Left, counters: &Counters) -> Vec<Item<Spectrum>> {
         let mut card = format!("{:<80}", "SIMPLE  =                    T");
         card += &format!(
             "{:<80}{:<80}",
@@ -336,7 +298,7 @@ mod tests {
         let reading = &Reading { take: Take::Coadd, whole_file: true, velocities: Vec::new() };
         let path = Path::new("table.fits");
         let table = Table { layout, fits: &fits, reading, counters, path };
-        table.send(parts, table.first_readable(layout.count), &mut out).unwrap();
+        table.send(left, table.first_readable(layout.count), &mut out).unwrap();
         out.into_items()
     }
 
@@ -345,18 +307,38 @@ mod tests {
         let counters = Counters::default();
         let total = 2 * PART + 10;
         let known = Known(None);
-        let parts =
-            known.parts_left(&task(), Digest::of(b"t"), "table.fits", (total, None)).unwrap();
-        assert_eq!(parts.iter().map(|part| part.spectra).collect::<Vec<_>>(), [PART, PART, 10]);
-        let items = send(&Poisoned { count: total, poison: PART + 1 }, &parts, &counters);
+        let left = known.left(&task(), Digest::of(b"t"), "table.fits", (total, None)).unwrap();
+        let spectra: Vec<usize> = left.parts.iter().map(|part| part.spectra).collect();
+        assert_eq!(spectra, [PART, PART, 10]);
+        let opened = FileTask { opened: left.all(), ..task() };
+        let items = send(&Poisoned { count: total, poison: PART + 1 }, left, &counters);
         assert!(items.iter().map(|item| item.origin.index).eq(0..total));
         let rejects: Vec<_> = items.iter().filter(|item| item.content.is_err()).collect();
         assert_eq!(rejects.len(), 1);
         assert_eq!(rejects[0].origin.index, PART + 1);
         assert_eq!(counters.tally().faults["panics_caught"], 1);
         // What is left of it if the worker panics after so many were sent.
-        let opened = FileTask { opened: parts, ..task() };
         let left = <Read as Stage>::salvage(opened, PART + 5, "panic");
         assert!(left.iter().map(|item| item.origin.index).eq(PART + 5..total));
+    }
+    #[test]
+    fn rows_that_cannot_be_had_are_rejects_of_their_own_names() {
+        let counters = Counters::default();
+        let (total, known) = (2 * PART + 10, Known(None));
+        let range = |first, end| RowRange { first, end };
+        let rows = vec![range(PART, 2 * PART), range(2 * PART, total), range(total, total + 1)];
+        let task = FileTask { rows, ..task() };
+        let left = known.left(&task, Digest::of(b"t"), "table.fits", (total, None)).unwrap();
+        let opened = FileTask { opened: left.all(), ..task };
+        let items = send(&Poisoned { count: total, poison: total }, left, &counters);
+        assert_eq!(items.len(), 1 + PART + 10);
+        let refused = &items[0];
+        assert_eq!(refused.content.as_ref().unwrap_err().code, Code::ROW_RANGE);
+        assert_eq!(refused.origin.file.path, Path::new("table.fits[522:523]"));
+        assert!(items[1..].iter().map(|item| item.origin.index).eq(PART..total));
+        assert!(items.iter().all(|item| item.origin.file.parts == 3));
+        // A panic behind the second item leaves the others.
+        let left = <Read as Stage>::salvage(opened, 2, "panic");
+        assert!(left.iter().map(|item| item.origin.index).eq(PART + 1..total));
     }
 }
