@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueHint};
 
-use crate::evaluate::{Map, Match, Selection};
+use crate::evaluate::{ColumnBins, Map, Match, Selection};
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -35,9 +35,17 @@ pub struct EvaluateArgs {
     /// Leave rows of a lower or unknown S/N out.
     #[arg(long, value_name = "RATIO", value_parser = parse_snr)]
     pub min_snr: Option<f64>,
-    /// Column of the S/N [default: `snr_g`, else the smaller of `snr_blue` and `snr_red`].
+    /// Column of the S/N [default: `snr_g`, else the smaller of `snr_blue` and `snr_red`, else `snr_xp`].
     #[arg(long, value_name = "COLUMN")]
     pub snr: Option<String>,
+    /// COLUMN=EDGES: also give residuals in bins of this column of the catalogue, or else of the
+    /// reference, as in `phot_g_mean_mag=12,13,14`. Once for each.
+    #[arg(long, value_name = "BINS", requires = "reference")]
+    pub bin: Vec<ColumnBins>,
+    /// Leave rows out that this table does not list, such as all but test stars: FITS, Parquet or
+    /// CSV; the first of its columns that the catalogue also has is compared.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub only: Option<PathBuf>,
     /// Print one JSON object instead.
     #[arg(long)]
     pub json: bool,
@@ -49,7 +57,12 @@ pub struct EvaluateArgs {
 impl EvaluateArgs {
     /// Which rows are evaluated.
     pub fn selection(&self) -> Selection {
-        Selection { good: self.where_good, min_snr: self.min_snr, snr: self.snr.clone() }
+        Selection {
+            good: self.where_good,
+            min_snr: self.min_snr,
+            snr: self.snr.clone(),
+            only: self.only.clone(),
+        }
     }
 
     /// How rows are matched, with this radius in arcseconds if nothing is said of it.

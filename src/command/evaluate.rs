@@ -15,6 +15,7 @@ pub(super) fn run(config: &Config, args: &EvaluateArgs) -> anyhow::Result<Exit> 
         catalogue: args.catalogue.clone(),
         reference: args.reference.clone(),
         maps: args.map.clone(),
+        bins: args.bin.clone(),
         repeats: args.repeats,
         selection: args.selection(),
         how: args.how(config.report.match_arcsec),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::abundances::{Element, elements, fe_h_of};
 use super::bins::{By, Range};
 use super::matching::{Mapped, Reference};
-use super::rows::{Label, Rows};
+use super::rows::{BinColumn, Label, Rows};
 use super::statistics::{Pulls, Summary, correlation};
 
 /// How far labels agree with those of a reference.
@@ -44,17 +44,29 @@ pub struct LabelAgreement {
     /// Residuals by the root of the sum of both squared errors, or by that of the catalogue alone
     /// where the reference quotes none; `None` where the catalogue quotes none.
     pub pulls: Option<Pulls>,
-    /// Residuals by S/N, and by the labels of the reference.
+    /// Residuals by S/N, by the labels of the reference, and by the columns that were asked for.
     pub bins: Vec<Binned>,
 }
 
 /// Residuals by one quantity.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Binned {
-    /// The quantity.
-    pub by: By,
+    /// The quantity: `snr`, a label, or a column that was asked for.
+    pub by: String,
+    /// Whose value of it.
+    pub of: Whose,
     /// Its bins.
     pub bins: Vec<Bin>,
+}
+
+/// Whose value of a quantity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Whose {
+    /// The catalogue's.
+    Catalogue,
+    /// The reference's.
+    Reference,
 }
 
 /// Residuals within one range.
@@ -119,10 +131,31 @@ impl<'a> Both<'a> {
         })
     }
 
-    /// The residuals of a label by one quantity.
+    /// The residuals of a label by one of the usual quantities.
     fn binned(self, label: usize, by: By) -> Option<Binned> {
-        let quantity = self.quantity(by)?;
-        let ranges = by.ranges();
+        let bins = self.bins(label, by.ranges(), self.quantity(by)?);
+        let of = if by == By::Snr { Whose::Catalogue } else { Whose::Reference };
+        Some(Binned { by: by.name().to_owned(), of, bins })
+    }
+
+    /// The value of a row in a column that was asked for.
+    pub(super) fn binned_by(self, row: usize, column: usize) -> f64 {
+        if self.rows.bin_columns[column].is_here {
+            self.rows.binned_by(row, column)
+        } else {
+            self.reference.binned_by(row, column)
+        }
+    }
+
+    /// The same by a column that was asked for.
+    fn binned_by_column(self, label: usize, column: usize) -> Binned {
+        let BinColumn { bins, is_here } = &self.rows.bin_columns[column];
+        let value = |row: usize| self.binned_by(row, column);
+        let of = if *is_here { Whose::Catalogue } else { Whose::Reference };
+        Binned { by: bins.column.clone(), of, bins: self.bins(label, bins.ranges(), value) }
+    }
+
+    fn bins(self, label: usize, ranges: Vec<Range>, quantity: impl Fn(usize) -> f64) -> Vec<Bin> {
         let mut residuals = vec![Vec::new(); ranges.len()];
         for row in self.matched() {
             let value = quantity(row);
@@ -131,18 +164,21 @@ impl<'a> Both<'a> {
             }
         }
         let bins = ranges.into_iter().zip(residuals);
-        let bin = |(range, residuals)| Bin { range, summary: Summary::of(residuals) };
-        Some(Binned { by, bins: bins.map(bin).collect() })
+        bins.map(|(range, residuals)| Bin { range, summary: Summary::of(residuals) }).collect()
     }
 
     fn label(self, reference: &Mapped) -> Option<LabelAgreement> {
         let number = self.rows.label(&reference.label)?;
+        let columns = 0..self.rows.bin_columns.len();
+        let usual = By::ALL.into_iter().filter_map(|by| self.binned(number, by));
         Some(LabelAgreement {
             label: self.rows.labels[number].clone(),
             reference: reference.clone(),
             all: Summary::of(self.matched().map(|row| self.residual(row, number))),
             pulls: Pulls::of(self.matched().map(|row| self.pull(row, number))),
-            bins: By::ALL.into_iter().filter_map(|by| self.binned(number, by)).collect(),
+            bins: usual
+                .chain(columns.map(|column| self.binned_by_column(number, column)))
+                .collect(),
         })
     }
 

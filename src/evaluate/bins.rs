@@ -1,6 +1,9 @@
 //! Bins that are the same every time, so that two evaluations can be laid side by side.
 
+use std::str::FromStr;
+
 use serde::Serialize;
+use thiserror::Error;
 
 /// A range of values: its lower end belongs to it, its upper end does not.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -78,9 +81,57 @@ impl By {
 
     /// The bins: they adjoin and hold every number.
     pub fn ranges(self) -> Vec<Range> {
-        let edges = || self.edges().iter().copied().map(Some);
-        let lows = std::iter::once(None).chain(edges());
-        lows.zip(edges().chain([None])).map(|(low, high)| Range { low, high }).collect()
+        between(self.edges())
+    }
+}
+
+/// The ranges below, between and above these edges.
+fn between(edges: &[f64]) -> Vec<Range> {
+    let edges = || edges.iter().copied().map(Some);
+    let lows = std::iter::once(None).chain(edges());
+    lows.zip(edges().chain([None])).map(|(low, high)| Range { low, high }).collect()
+}
+
+/// The most edges of a column's bins.
+const MOST_EDGES: usize = 32;
+
+/// `phot_g_mean_mag=12,13,14`: bins of any column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnBins {
+    /// The column.
+    pub column: String,
+    /// Increasing.
+    edges: Vec<f64>,
+}
+
+/// Bins that could not be read.
+#[derive(Debug, Error)]
+#[error(
+    "write COLUMN=EDGES with at most {MOST_EDGES} increasing numbers, as in phot_g_mean_mag=12,13,14"
+)]
+pub struct ParseBinsError;
+
+impl FromStr for ColumnBins {
+    type Err = ParseBinsError;
+
+    fn from_str(text: &str) -> Result<Self, ParseBinsError> {
+        let (column, edges) = text.split_once('=').ok_or(ParseBinsError)?;
+        let edges: Result<Vec<f64>, _> =
+            edges.split(',').map(|edge| edge.trim().parse::<f64>()).collect();
+        let edges = edges.map_err(|_| ParseBinsError)?;
+        let increase = edges.windows(2).all(|pair| pair[0] < pair[1]);
+        let are_finite = edges.iter().all(|edge| edge.is_finite());
+        if column.trim().is_empty() || edges.len() > MOST_EDGES || !increase || !are_finite {
+            return Err(ParseBinsError);
+        }
+        Ok(Self { column: column.trim().to_owned(), edges })
+    }
+}
+
+impl ColumnBins {
+    /// The bins: they adjoin and hold every number.
+    pub fn ranges(&self) -> Vec<Range> {
+        between(&self.edges)
     }
 }
 
@@ -97,6 +148,21 @@ mod tests {
                 let holding = by.ranges().iter().filter(|range| range.contains(value)).count();
                 prop_assert_eq!(holding, usize::from(value.is_finite()));
             }
+        }
+    }
+
+    #[test]
+    fn bins_of_a_column_are_given_by_their_edges() {
+        let bins: ColumnBins = "G = 12, 13.5".parse().unwrap();
+        let names: Vec<String> = bins.ranges().iter().map(Range::name).collect();
+        assert_eq!(
+            (bins.column.as_str(), names),
+            ("G", ["<12", "12-13.5", ">13.5"].map(String::from).to_vec())
+        );
+        let many =
+            format!("G={}", (0..=MOST_EDGES).map(|e| e.to_string()).collect::<Vec<_>>().join(","));
+        for text in ["G", "G=", "=1", "G=2,1", "G=1,1", "G=a", "G=1,inf", &many] {
+            assert!(text.parse::<ColumnBins>().is_err(), "{text}");
         }
     }
 

@@ -4,8 +4,9 @@
 use maud::{Markup, html};
 
 use super::abundances::{Element, fe_h_of};
-use super::agreement::{Both, LabelAgreement};
+use super::agreement::{Bin, Both, LabelAgreement};
 use super::bins::{By, Range};
+use super::rows::BinColumn;
 use super::statistics::Summary;
 use crate::report::chart::{Axis, Plot};
 use crate::report::figures::METALLICITIES;
@@ -54,18 +55,40 @@ pub(super) fn scatter(both: Both<'_>, found: &LabelAgreement, label: usize) -> O
 
 /// Residuals against S/N, with median and robust sigma of each bin (`RRNet`'s figure 2).
 pub(super) fn by_snr(both: Both<'_>, found: &LabelAgreement, label: usize) -> Option<Markup> {
+    let bins = found.bins.iter().find(|binned| binned.by == By::Snr.name())?;
+    against(both, found, label, ("S/N", &bins.bins), |row| f64::from(both.rows.snr[row]))
+}
+
+/// The same against each column that was asked for.
+pub(super) fn by_columns(both: Both<'_>, found: &LabelAgreement, label: usize) -> Vec<Markup> {
+    let columns = both.rows.bin_columns.iter().enumerate();
+    let drawn = columns.filter_map(|(column, BinColumn { bins, .. })| {
+        // They come behind the usual ones, of which one may have the same name.
+        let binned = found.bins.iter().rev().find(|binned| binned.by == bins.column)?;
+        let what = (bins.column.as_str(), binned.bins.as_slice());
+        against(both, found, label, what, |row| both.binned_by(row, column))
+    });
+    drawn.collect()
+}
+
+fn against(
+    both: Both<'_>,
+    found: &LabelAgreement,
+    label: usize,
+    (title, bins): (&str, &[Bin]),
+    value: impl Fn(usize) -> f64,
+) -> Option<Markup> {
     let name = titled(&found.label.name, &found.label.unit);
-    let snr = |row: usize| f64::from(both.rows.snr[row]);
     let rows = || both.matched().filter(|row| both.residual(*row, label).is_finite());
-    let x = axis(rows().map(snr), "S/N")?;
+    let x = axis(rows().map(&value), title)?;
     let y_title = format!("residual of {name}");
     let y = axis(rows().map(|row| both.residual(row, label)).chain([0.0]), &y_title)?;
     let plot = Plot { width: 480.0, height: 260.0, x, y };
-    let points: Vec<(f64, f64)> = rows().map(|row| (snr(row), both.residual(row, label))).collect();
-    let bins = found.bins.iter().find(|binned| binned.by == By::Snr)?;
-    let summaries = bins.bins.iter().filter_map(|bin| Some((bin.range, bin.summary?)));
+    let points: Vec<(f64, f64)> =
+        rows().map(|row| (value(row), both.residual(row, label))).collect();
+    let summaries = bins.iter().filter_map(|bin| Some((bin.range, bin.summary?)));
     Some(plot.draw(
-        &format!("Residuals of {name} against S/N"),
+        &format!("Residuals of {name} against {title}"),
         &html! {
             (plot.density(&points))
             (plot.line("zero", &[(x.from, 0.0), (x.to, 0.0)]))

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::names::{self, Finder, Map};
-use super::rows::{Rows, file_key, is_file};
+use super::rows::{BinColumn, Rows, file_key, is_file};
 use super::source::{Record, Source, Wanted};
 use super::{EvaluateError, Match};
 use crate::sky::Sky;
@@ -39,9 +39,16 @@ pub(super) struct Reference {
     labels: usize,
     values: Vec<f32>,
     errors: Vec<f32>,
+    bins: usize,
+    binned_by: Vec<f32>,
 }
 
 impl Reference {
+    /// The value by which a row is binned, where the catalogue does not have that column.
+    pub(super) fn binned_by(&self, row: usize, column: usize) -> f64 {
+        f64::from(self.binned_by[row * self.bins + column])
+    }
+
     /// What the reference says of a row of the catalogue; NaN where it says nothing.
     pub(super) fn value(&self, row: usize, label: usize) -> f64 {
         f64::from(self.values[row * self.labels + label])
@@ -98,11 +105,23 @@ struct Layout {
     mapped: Vec<Mapped>,
     /// By label of the catalogue: where its value and its error stand in a record.
     places: Vec<Option<(usize, Option<usize>)>>,
+    /// By column by which residuals are binned: where it stands, if the catalogue does not have it.
+    bins: Vec<Option<usize>>,
 }
 
 impl Layout {
     fn of(source: &Source, finder: &Finder, rows: &Rows) -> Result<Self, EvaluateError> {
-        let mut layout = Self { wanted: Wanted::default(), mapped: Vec::new(), places: Vec::new() };
+        let mut layout = Self {
+            wanted: Wanted::default(),
+            mapped: Vec::new(),
+            places: Vec::new(),
+            bins: Vec::new(),
+        };
+        for BinColumn { bins, is_here } in &rows.bin_columns {
+            let place =
+                if *is_here { None } else { Some(layout.want(finder.named(&bins.column)?)) };
+            layout.bins.push(place);
+        }
         for label in &rows.labels {
             let Some(at) = finder.label(&label.name, &label.alias)? else {
                 layout.places.push(None);
@@ -135,6 +154,7 @@ struct Filling<'a> {
     read: u64,
     values: Vec<f32>,
     errors: Vec<f32>,
+    binned_by: Vec<f32>,
     /// By row of the catalogue: how far its partner is, by the square of the chord; 0 for keys.
     distance: Vec<Option<f64>>,
     again: Vec<bool>,
@@ -144,6 +164,7 @@ impl<'a> Filling<'a> {
     fn new(rows: &'a Rows, layout: Layout) -> Self {
         let cells = rows.len() * rows.labels.len();
         Self {
+            binned_by: vec![f32::NAN; rows.len() * layout.bins.len()],
             rows,
             layout,
             read: 0,
@@ -217,6 +238,10 @@ impl<'a> Filling<'a> {
             self.values[first + label] = number(place.map(|(value, _)| value));
             self.errors[first + label] = number(place.and_then(|(_, error)| error));
         }
+        let first = row * self.layout.bins.len();
+        for (column, place) in self.layout.bins.iter().enumerate() {
+            self.binned_by[first + column] = place.map_or(f32::NAN, |at| record.numbers[at] as f32);
+        }
     }
 
     fn end(self, path: &Path, how: &Match) -> Result<Reference, EvaluateError> {
@@ -238,6 +263,8 @@ impl<'a> Filling<'a> {
             labels: self.layout.places.len(),
             values: self.values,
             errors: self.errors,
+            bins: self.layout.bins.len(),
+            binned_by: self.binned_by,
         })
     }
 }

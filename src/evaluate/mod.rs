@@ -13,6 +13,7 @@ pub mod agreement;
 pub mod bins;
 mod figures;
 mod figures_pairs;
+mod listed;
 mod matching;
 mod names;
 mod page;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use thiserror::Error;
 
+pub use bins::{ColumnBins, ParseBinsError};
 pub use matching::Mapped;
 pub use names::{Map, ParseMapError};
 pub use rows::{Label, LeftOut};
@@ -72,8 +74,8 @@ pub enum EvaluateError {
     },
     /// No row is left to evaluate.
     #[error(
-        "none of {read} rows is left: {bad} have flag_bad and {low_snr} a low or unknown S/N; try \
-         --where-good false or a lower --min-snr"
+        "none of {read} rows is left: {bad} have flag_bad, {low_snr} a low or unknown S/N and {unlisted} \
+         are not in the list; try --where-good false, a lower --min-snr or another list with --only"
     )]
     NoRows {
         /// Rows of the table.
@@ -82,6 +84,8 @@ pub enum EvaluateError {
         bad: u64,
         /// Rows that were left out for their S/N.
         low_snr: u64,
+        /// Rows that were left out because they are not listed.
+        unlisted: u64,
     },
     /// The catalogue has no positions.
     #[error("the catalogue has no columns ra and dec; name a column that both share with --key")]
@@ -157,6 +161,8 @@ pub struct Selection {
     pub min_snr: Option<f64>,
     /// The column of the S/N: `None` for that in g, else the worse of two arms.
     pub snr: Option<String>,
+    /// Leave rows out that this table does not list.
+    pub only: Option<PathBuf>,
 }
 
 /// How rows belong together.
@@ -197,6 +203,8 @@ pub struct Request {
     pub reference: Option<PathBuf>,
     /// Which columns of the reference are meant where their names do not say it.
     pub maps: Vec<Map>,
+    /// By which columns residuals are binned, beside the usual ones.
+    pub bins: Vec<ColumnBins>,
     /// Whether repeat visits are compared with each other.
     pub repeats: bool,
     /// Which rows are evaluated.
@@ -222,6 +230,8 @@ pub struct Evaluated {
     pub where_good: bool,
     /// Below which S/N rows were to be left out.
     pub min_snr: Option<f64>,
+    /// The table that lists the rows that were to be evaluated, and the column that was compared.
+    pub only: Option<String>,
     /// Which columns are the S/N, empty if there are none.
     pub snr: String,
     /// Rows that were evaluated.
@@ -279,10 +289,10 @@ pub fn evaluate(request: &Request) -> Result<Findings, EvaluateError> {
         Match::Key { catalogue, .. } => Some(catalogue.as_str()),
         Match::Sky { .. } => None,
     };
-    let rows = Rows::read(&table, selection, key)?;
+    let rows = Rows::read(&table, selection, key, &request.bins)?;
     if rows.len() == 0 {
-        let LeftOut { bad, low_snr } = rows.left_out;
-        return Err(EvaluateError::NoRows { read: rows.read, bad, low_snr });
+        let LeftOut { bad, low_snr, unlisted } = rows.left_out;
+        return Err(EvaluateError::NoRows { read: rows.read, bad, low_snr, unlisted });
     }
     let catalogue = Evaluated {
         path: request.catalogue.display().to_string(),
@@ -292,6 +302,7 @@ pub fn evaluate(request: &Request) -> Result<Findings, EvaluateError> {
         left_out: rows.left_out,
         where_good: selection.good && rows.has_flags,
         min_snr: selection.min_snr,
+        only: rows.only.clone(),
         snr: rows.snr_columns.clone(),
         evaluated: rows.len(),
     };

@@ -52,7 +52,7 @@ fn tiles(findings: &Findings) -> Markup {
 }
 
 fn sources(findings: &Findings) -> Markup {
-    let Evaluated { path, sha256, left_out, where_good, min_snr, snr, .. } =
+    let Evaluated { path, sha256, left_out, where_good, min_snr, only, snr, .. } =
         &findings.evaluation.catalogue;
     html! {
         div.scroll {
@@ -61,6 +61,9 @@ fn sources(findings: &Findings) -> Markup {
                 @if *where_good { tr { th { "left out" } td { (count(left_out.bad)) " rows with " code { "flag_bad" } } } }
                 @if let Some(least) = min_snr {
                     tr { th { "left out" } td { (count(left_out.low_snr)) " rows with S/N below " (least) " or unknown" } }
+                }
+                @if let Some(list) = only {
+                    tr { th { "left out" } td { (count(left_out.unlisted)) " rows that the list does not hold: " (list) } }
                 }
                 tr { th { "S/N" } td { @if snr.is_empty() { "unknown" } @else { (snr) } } }
                 @if let Some(agreement) = &findings.evaluation.agreement {
@@ -181,10 +184,13 @@ fn label(found: &LabelAgreement, both: Both<'_>) -> Markup {
             (figure(figures::scatter(both, found, number), "Catalogue over reference, and the residuals; dashed: equal"))
             div.stack {
                 (figure(figures::by_snr(both, found, number), "Lines: median of each bin, and as far from it as its robust \u{3c3}"))
+                @for drawing in figures::by_columns(both, found, number) {
+                    (figure(Some(drawing), "The same by a column that was asked for"))
+                }
                 (figure(figures::pulls(both, found, number), "Line: errors that are right"))
             }
         }
-        div.tables { @for binned in &found.bins { (bin_table(binned.by.name(), &binned.bins)) } }
+        div.tables { @for binned in &found.bins { (bin_table(&binned.by, &binned.bins)) } }
     }
 }
 

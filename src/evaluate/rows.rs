@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::bins::ColumnBins;
+use super::listed::Listed;
 use super::names::{self, Finder};
 use super::source::{Column, Kind, Record, Source, Wanted};
 use super::{EvaluateError, Selection};
@@ -33,6 +35,15 @@ pub struct LeftOut {
     pub bad: u64,
     /// Because their S/N is below the limit, or unknown where there is a limit.
     pub low_snr: u64,
+    /// Because they are not in the list of those to evaluate.
+    pub unlisted: u64,
+}
+
+/// Bins of a column, and whether the catalogue has it.
+#[derive(Debug, Clone)]
+pub(super) struct BinColumn {
+    pub(super) bins: ColumnBins,
+    pub(super) is_here: bool,
 }
 
 /// The rows, column by column. A missing number is NaN.
@@ -55,8 +66,13 @@ pub(super) struct Rows {
     pub(super) coadd: Vec<bool>,
     /// The key, if there is one.
     pub(super) keys: Vec<String>,
+    /// The list of rows to evaluate, and its column.
+    pub(super) only: Option<String>,
+    /// By which columns residuals are binned, beside the usual ones.
+    pub(super) bin_columns: Vec<BinColumn>,
     values: Vec<f32>,
     errors: Vec<f32>,
+    binned_by: Vec<f32>,
 }
 
 impl Rows {
@@ -71,6 +87,11 @@ impl Rows {
     /// The error that is quoted for a value.
     pub(super) fn error(&self, row: usize, label: usize) -> f64 {
         f64::from(self.errors[row * self.labels.len() + label])
+    }
+
+    /// The value by which a row is binned; NaN if the catalogue does not have that column.
+    pub(super) fn binned_by(&self, row: usize, column: usize) -> f64 {
+        f64::from(self.binned_by[row * self.bin_columns.len() + column])
     }
 
     /// Position of the label of this name.
@@ -88,6 +109,7 @@ impl Rows {
         path: &Path,
         selection: &Selection,
         key: Option<&str>,
+        bins: &[ColumnBins],
     ) -> Result<Self, EvaluateError> {
         let source = Source::open(path)?;
         let finder = Finder::new(&source, &[]);
@@ -104,8 +126,15 @@ impl Rows {
             );
             return Err(EvaluateError::table(path, what));
         }
-        let layout = Layout::of(&source, &finder, &labels, selection, key)?;
+        let listed = selection.only.as_ref().map(|list| Listed::read(list, &source)).transpose()?;
+        let layout = Layout::of(&source, &finder, &labels, (selection, listed), (key, bins))?;
+        let bin_columns = bins.iter().zip(&layout.bins);
+        let only = selection.only.as_ref().zip(layout.listed.as_ref());
         let mut rows = Self {
+            bin_columns: bin_columns
+                .map(|(bins, at)| BinColumn { bins: bins.clone(), is_here: at.is_some() })
+                .collect(),
+            only: only.map(|(path, (_, listed))| format!("{}, {}", path.display(), listed.column)),
             snr_columns: layout.snr_columns(&source),
             has_flags: layout.bad.is_some(),
             has_places: layout.ra.is_some() && layout.dec.is_some(),
@@ -138,6 +167,12 @@ impl Rows {
             self.left_out.bad += 1;
             return Ok(());
         }
+        if let Some((at, listed)) = &layout.listed
+            && !listed.holds(&record.texts[*at])
+        {
+            self.left_out.unlisted += 1;
+            return Ok(());
+        }
         let snr = layout.snr.of(&number);
         if let Some(least) = selection.min_snr
             && (snr.is_nan() || snr < least)
@@ -161,6 +196,7 @@ impl Rows {
         }
         self.values.extend(layout.values.iter().map(|&at| record.numbers[at] as f32));
         self.errors.extend(layout.errors.iter().map(|&at| number(at) as f32));
+        self.binned_by.extend(layout.bins.iter().map(|&at| number(at) as f32));
         Ok(())
     }
 }
@@ -211,16 +247,19 @@ fn labels_of(columns: &[Column]) -> Vec<usize> {
     }
 }
 
-/// Where the S/N of a row stands: in one column, else in that of g, else in the worse of two arms.
+/// Where the S/N of a row stands: in one column, else in that of g, else in the worse of two arms, else
+/// in that of the median pixel.
 struct Snr {
     one: Option<usize>,
     arms: [Option<usize>; 2],
+    median: Option<usize>,
 }
 
 impl Snr {
     fn of(&self, number: &impl Fn(Option<usize>) -> f64) -> f64 {
-        let one = number(self.one);
-        if one.is_nan() { number(self.arms[0]).min(number(self.arms[1])) } else { one }
+        let ways = [number(self.one), number(self.arms[0]).min(number(self.arms[1]))];
+        let found = ways.into_iter().find(|snr| !snr.is_nan());
+        found.unwrap_or_else(|| number(self.median))
     }
 }
 
@@ -236,6 +275,8 @@ struct Layout {
     dec: Option<usize>,
     model: Option<usize>,
     key: Option<(usize, bool)>,
+    bins: Vec<Option<usize>>,
+    listed: Option<(usize, Listed)>,
 }
 
 impl Layout {
@@ -243,8 +284,8 @@ impl Layout {
         source: &Source,
         finder: &Finder,
         labels: &[usize],
-        selection: &Selection,
-        key: Option<&str>,
+        (selection, listed): (&Selection, Option<Listed>),
+        (key, bins): (Option<&str>, &[ColumnBins]),
     ) -> Result<Self, EvaluateError> {
         let mut wanted = Wanted::default();
         let mut want = |at: Option<usize>| {
@@ -260,14 +301,22 @@ impl Layout {
         }
         let known = |name: &str| finder.number(name, &[names::plain(name)]);
         let snr = match &selection.snr {
-            Some(name) => Snr { one: want(Some(finder.named(name)?)), arms: [None, None] },
+            Some(name) => {
+                Snr { one: want(Some(finder.named(name)?)), arms: [None, None], median: None }
+            }
             None => Snr {
                 one: want(known("snr_g")?.or(known("snr")?)),
                 arms: [want(known("snr_blue")?), want(known("snr_red")?)],
+                median: want(known("snr_xp")?),
             },
         };
         let (bad, coadd) = (want(known("flag_bad")?), want(known("coadd")?));
         let (ra, dec) = (want(finder.place(&names::RA)?), want(finder.place(&names::DEC)?));
+        let mut bin_places = Vec::with_capacity(bins.len());
+        for ColumnBins { column, .. } in bins {
+            let here = source.position(column).map(|_| finder.named(column)).transpose()?;
+            bin_places.push(want(here));
+        }
         let mut want_text = |at: usize| {
             wanted.texts.push(at);
             wanted.texts.len() - 1
@@ -277,24 +326,24 @@ impl Layout {
             Some(name) => Some((want_text(finder.any(name)?), is_file(name))),
             None => None,
         };
-        Ok(Self { wanted, values, errors, snr, bad, coadd, ra, dec, model, key })
+        let listed = match listed {
+            Some(listed) => Some((want_text(finder.any(&listed.column)?), listed)),
+            None => None,
+        };
+        let bins = bin_places;
+        Ok(Self { wanted, values, errors, snr, bad, coadd, ra, dec, model, key, bins, listed })
     }
 
     fn snr_columns(&self, source: &Source) -> String {
         let name = |at: usize| source.columns[self.wanted.numbers[at]].name.to_lowercase();
-        let names: Vec<String> = [self.snr.one, self.snr.arms[0], self.snr.arms[1]]
-            .into_iter()
-            .flatten()
-            .map(name)
-            .collect();
-        match names.as_slice() {
-            [] => String::new(),
-            [one] => one.clone(),
-            [one, arms @ ..] if self.snr.one.is_some() => {
-                format!("{one}, else the smaller of {}", arms.join(" and "))
-            }
-            arms => format!("the smaller of {}", arms.join(" and ")),
-        }
+        let arms: Vec<String> = self.snr.arms.into_iter().flatten().map(name).collect();
+        let arms = match arms.as_slice() {
+            [] => None,
+            [one] => Some(one.clone()),
+            both => Some(format!("the smaller of {}", both.join(" and "))),
+        };
+        let ways = [self.snr.one.map(name), arms, self.snr.median.map(name)];
+        ways.into_iter().flatten().collect::<Vec<_>>().join(", else ")
     }
 }
 
@@ -349,11 +398,16 @@ mod tests {
 
     #[test]
     fn the_snr_is_that_of_g_else_of_the_worse_arm() {
-        let snr = Snr { one: Some(0), arms: [Some(1), Some(2)] };
-        let of = |numbers: [f64; 3]| snr.of(&|at: Option<usize>| numbers[at.unwrap()]);
+        let snr = Snr { one: Some(0), arms: [Some(1), Some(2)], median: None };
+        let number = |at: Option<usize>, numbers: &[f64]| at.map_or(f64::NAN, |at| numbers[at]);
+        let of = |numbers: [f64; 3]| snr.of(&|at: Option<usize>| number(at, &numbers));
         assert_eq!(of([30.0, 5.0, 6.0]), 30.0);
         assert_eq!(of([f64::NAN, 8.0, 6.0]), 6.0);
         assert_eq!(of([f64::NAN, f64::NAN, 6.0]), 6.0);
         assert!(of([f64::NAN; 3]).is_nan());
+        let snr = Snr { median: Some(3), ..snr };
+        let of = |numbers: [f64; 4]| snr.of(&|at: Option<usize>| number(at, &numbers));
+        assert_eq!(of([f64::NAN, f64::NAN, 6.0, 7.0]), 6.0);
+        assert_eq!(of([f64::NAN, f64::NAN, f64::NAN, 7.0]), 7.0);
     }
 }

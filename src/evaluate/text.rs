@@ -1,7 +1,6 @@
 //! An evaluation as text for a terminal.
 
-use super::agreement::{Agreement, LabelAgreement};
-use super::bins::By;
+use super::agreement::{Agreement, Bin, Binned, LabelAgreement, Whose};
 use super::repeats::{LabelRepeats, Repeats};
 use super::statistics::{Pulls, Scatter, Summary};
 use super::{Evaluated, Evaluation};
@@ -37,6 +36,12 @@ fn catalogue(catalogue: &Evaluated) -> Vec<String> {
         lines
             .push(format!("left out: {} rows with S/N below {least} or unknown", left_out.low_snr));
     }
+    if let Some(list) = &catalogue.only {
+        lines.push(format!(
+            "left out: {} rows that the list does not hold ({list})",
+            left_out.unlisted
+        ));
+    }
     let snr = if snr.is_empty() { "unknown: the table has no such column" } else { snr };
     lines.push(format!("S/N: {snr}"));
     lines
@@ -66,8 +71,8 @@ fn agreement(found: &Agreement) -> Vec<String> {
     );
     lines.push(String::new());
     lines.extend(pulls(labels));
-    for by in By::ALL {
-        lines.extend(binned(labels, by));
+    for quantity in 0..labels.first().map_or(0, |label| label.bins.len()) {
+        lines.extend(binned(labels, quantity));
     }
     lines
 }
@@ -129,20 +134,20 @@ fn pulls(labels: &[LabelAgreement]) -> Vec<String> {
     lines
 }
 
-/// One column for each bin in which any label has a residual; nothing if the reference lacks what
-/// they are binned by.
-fn binned(labels: &[LabelAgreement], by: By) -> Vec<String> {
-    let bins = |label: &LabelAgreement| label.bins.iter().find(|binned| binned.by == by).cloned();
-    let found: Vec<_> =
-        labels.iter().filter_map(|label| Some((label, bins(label)?.bins))).collect();
-    let Some((_, first)) = found.first() else { return Vec::new() };
+/// One column for each bin of a quantity in which any label has a residual. All labels are binned by
+/// the same ones.
+fn binned(labels: &[LabelAgreement], quantity: usize) -> Vec<String> {
+    let found: Vec<(&LabelAgreement, &[Bin])> =
+        labels.iter().map(|label| (label, label.bins[quantity].bins.as_slice())).collect();
+    let Some((label, first)) = found.first() else { return Vec::new() };
+    let Binned { by, of, .. } = &label.bins[quantity];
     let has = |bin: &usize| found.iter().any(|(_, bins)| bins[*bin].summary.is_some());
     let shown: Vec<usize> = (0..first.len()).filter(has).collect();
     if shown.is_empty() {
         return Vec::new();
     }
     let names = shown.iter().map(|bin| first[*bin].range.name());
-    let header: Vec<String> = std::iter::once(format!("by {}", by.name())).chain(names).collect();
+    let header: Vec<String> = std::iter::once(format!("by {by}")).chain(names).collect();
     let cell = |summary: Option<Summary>| {
         summary.map_or("-".into(), |Summary { median, robust_sigma, count, .. }| {
             format!("{} {} ({count})", signed(median), number(robust_sigma))
@@ -153,11 +158,10 @@ fn binned(labels: &[LabelAgreement], by: By) -> Vec<String> {
         std::iter::once(label.label.name.clone()).chain(cells).collect()
     });
     let title = format!(
-        "median, robust sigma (N) by {}{}",
-        by.name(),
-        match by {
-            By::Snr => "",
-            _ => " of the reference",
+        "median, robust sigma (N) by {by}{}",
+        match of {
+            Whose::Catalogue => "",
+            Whose::Reference => " of the reference",
         }
     );
     [String::new(), title].into_iter().chain(aligned(&header, rows)).collect()
