@@ -12,6 +12,7 @@ use starmill::input::{Limits, Reader};
 use starmill::survey;
 use support::lrs::{Layout, Lrs, gzip_well as gzip};
 use support::mrs::{self, Mrs};
+use support::xp;
 
 /// Every how many pixels one is kept.
 const KEPT: usize = 24;
@@ -47,7 +48,7 @@ fn the_seeds_are_small_and_their_spectra_are_read() {
         }
     }
     assert!(total <= MOST, "the seeds take {total} bytes");
-    assert_eq!(layouts.len(), 5, "{layouts:?}");
+    assert_eq!(layouts.len(), 6, "{layouts:?}");
 }
 
 #[test]
@@ -67,6 +68,7 @@ fn write_the_seeds() {
         write("fits", &format!("medium-{name}.fits"), &fits);
         write("inflate", &format!("medium-{name}.fits.gz"), &gzip(&fits));
     }
+    write("fits", "xp.fits", &xp::to_fits(&xp::stars(2)));
     for stem in REAL {
         for path in support::real_files("writing seeds", stem).iter().take(1) {
             let limits = Limits { file_bytes: 1 << 24, inflated_bytes: 1 << 24 };

@@ -4,6 +4,7 @@ use starmill::reject::Code;
 
 use super::{Case, case, edited, hdu};
 use crate::support::lrs::{Layout, Lrs};
+use crate::support::xp;
 
 pub fn cases() -> Vec<Case> {
     let table = Lrs::star(1).to_fits(Layout::Table);
@@ -22,7 +23,18 @@ pub fn cases() -> Vec<Case> {
             edited(&table, "NAXIS2  =                    1", "NAXIS2  =                    2");
         [bytes, vec![0; 93_600]].concat()
     };
+    let gaia = xp::to_fits(&xp::stars(2));
     vec![
+        unknown(
+            "gaia-source.fits",
+            edited(&gaia, "TFORM7  = 'K       '", "TFORM7  = '8A      '"),
+            "no 64-bit integer",
+        ),
+        corrupt(
+            "gaia-rows-beyond.fits",
+            edited(&gaia, "NAXIS2  =                    2", "NAXIS2  =                   99"),
+            "HDU 1",
+        ),
         unknown("form-double.fits", form("TFORM3  = '3909D'"), "NAXIS1"),
         unknown("form-unknown.fits", form("TFORM3  = '3909Z'"), "TFORM3"),
         unknown("form-huge.fits", form("TFORM3  = '1000000000D'"), "NAXIS1"),

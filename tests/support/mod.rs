@@ -9,6 +9,7 @@ pub mod night;
 pub mod reductions;
 pub mod sealed;
 pub mod service;
+pub mod xp;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -90,7 +91,7 @@ pub fn real_files(test: &str, part: &str) -> Vec<PathBuf> {
     listing
         .filter_map(|found| match found {
             starmill::input::Found::File(path) => Some(path),
-            starmill::input::Found::Missing(..) => None,
+            starmill::input::Found::Rows(..) | starmill::input::Found::Missing(..) => None,
         })
         .filter(|path| path.to_string_lossy().contains(part))
         .collect()

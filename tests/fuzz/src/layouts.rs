@@ -16,8 +16,9 @@ use crate::budget::{self, SLACK};
 /// Spectra of one file that are read; a table may have thousands.
 const MOST_READ: usize = 16;
 
-/// The shipped recipe of low resolution, and one with every step for two arms.
-static RECIPES: LazyLock<[Recipe; 2]> = LazyLock::new(|| {
+/// The shipped recipe of low resolution, one with every step for two arms, and one for a survey of one
+/// grid.
+static RECIPES: LazyLock<[Recipe; 3]> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let manifest = Model::open(root.join("onnx/models/fcresnet")).expect("a model").manifest;
     let low = Recipe::parse(&manifest.recipe, manifest.input.pixels, None).expect("its recipe");
@@ -30,7 +31,9 @@ static RECIPES: LazyLock<[Recipe; 2]> = LazyLock::new(|| {
     let scale = [0.0_f32, 1.0].map(|value| [value; TWO_ARMS]).concat();
     let scale: Vec<u8> = scale.into_iter().flat_map(f32::to_le_bytes).collect();
     let medium = Recipe::parse(&steps, TWO_ARMS, Some(&scale)).expect("the recipe of two arms");
-    [low, medium]
+    let grid = "step = 'native_grid'\nfirst = 3360.0\nspacing = 20.0\npixels = 343\nmax_bad_fraction = 0.5";
+    let grid = [grid, "step = 'zscore'"].map(|step| step.parse::<toml::Table>().expect("sound TOML"));
+    [low, medium, Recipe::parse(&grid, 343, None).expect("the recipe of one grid")]
 });
 
 /// Pixels of the recipe for two arms.
