@@ -320,7 +320,7 @@ mod tests {
             ]
         );
         // As they come in a list that is a file; on a stream each goes its way at once.
-        let lines: String = rows.iter().map(|name| format!("{}\n", path(name).display())).collect();
+        let lines = rows.map(|name| path(name).display().to_string()).join("\n");
         let listing = |list: Option<Box<dyn BufRead + Send>>, stdin: &str| {
             let stdin = std::io::Cursor::new(stdin.to_owned());
             let names = if list.is_none() { vec!["-".into()] } else { Vec::new() };

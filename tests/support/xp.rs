@@ -37,7 +37,9 @@ impl Row {
             (0..PIXELS).map(|p| planck(wave(p)) / middle + noise * dice.normal()).collect();
         let mut sorted = flux.clone();
         sorted.sort_unstable_by(f64::total_cmp);
-        flux.iter_mut().for_each(|flux| *flux /= sorted[PIXELS / 2]);
+        for flux in &mut flux {
+            *flux /= sorted[PIXELS / 2];
+        }
         Self {
             apogee_id: format!("2M{seed:08}+0000000"),
             source: 5_853_418_002_145_112_704 + i64::from(seed),

@@ -19,7 +19,9 @@ fn labels_are_held_against_those_of_the_table_by_magnitude_and_for_some_stars_al
     assert_ended(&desk.run("out", &["t.fits"], ""), 0, "rows=300 rejects=0 files=1");
     let mut list = "gaia_source_id\n".to_owned();
     let test = || rows.iter().step_by(3);
-    test().for_each(|row| writeln!(list, "{}", row.source).unwrap());
+    for row in test() {
+        writeln!(list, "{}", row.source).unwrap();
+    }
     desk.write("test.csv", list.as_bytes());
     let run = |more: &[&str]| {
         let output = desk

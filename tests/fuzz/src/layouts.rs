@@ -32,7 +32,8 @@ static RECIPES: LazyLock<[Recipe; 3]> = LazyLock::new(|| {
     let scale: Vec<u8> = scale.into_iter().flat_map(f32::to_le_bytes).collect();
     let medium = Recipe::parse(&steps, TWO_ARMS, Some(&scale)).expect("the recipe of two arms");
     let grid = "step = 'native_grid'\nfirst = 3360.0\nspacing = 20.0\npixels = 343\nmax_bad_fraction = 0.5";
-    let grid = [grid, "step = 'zscore'"].map(|step| step.parse::<toml::Table>().expect("sound TOML"));
+    let grid =
+        [grid, "step = 'zscore'"].map(|step| step.parse::<toml::Table>().expect("sound TOML"));
     [low, medium, Recipe::parse(&grid, 343, None).expect("the recipe of one grid")]
 });
 
