@@ -1,6 +1,7 @@
 //! The reader of the layout, on bytes.
 
 use starmill::fits::Fits;
+use starmill::prep::Recipe;
 use starmill::reject::Code;
 use starmill::spectrum::Spectrum;
 use starmill::survey;
@@ -108,4 +109,33 @@ pub fn compare_with_cfitsio(path: &std::path::Path, spectra: &[Spectrum]) {
         let ivar: Vec<f32> = error.iter().map(|error| 1.0 / (error * error)).collect();
         assert_eq!(bits(spectrum.ivar()), bits(&ivar));
     }
+}
+
+#[test]
+fn inputs_are_those_of_astropy_and_numpy() {
+    let test = "inputs_are_those_of_astropy_and_numpy";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("table.fits");
+    let rows = stars(30);
+    std::fs::write(&path, to_fits(&rows)).unwrap();
+    compare_with_numpy(test, &path, &read(&rows));
+}
+
+/// Holds what the recipe of one grid makes of spectra against the first rows of a table in numpy.
+pub fn compare_with_numpy(test: &str, path: &std::path::Path, spectra: &[Spectrum]) {
+    let Some(mut python) = crate::support::python(test) else { return };
+    let grid = "step = 'native_grid'\nfirst = 3360.0\nspacing = 20.0\npixels = 343";
+    let steps = [grid, "step = 'zscore'"].map(|step| step.parse::<toml::Table>().unwrap());
+    let recipe = Recipe::parse(&steps, PIXELS, None).unwrap();
+    let inputs: Vec<Vec<f32>> =
+        spectra.iter().map(|spectrum| recipe.prepare(spectrum).unwrap().input).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("inputs.json");
+    std::fs::write(&json, serde_json::to_string(&inputs).unwrap()).unwrap();
+    let output =
+        python.arg("tests/python/check_xp_inputs.py").args([path, &json]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let agree = format!("{} rows agree", spectra.len());
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&agree), "{said}");
 }

@@ -34,6 +34,7 @@ fn every_row_of_the_real_table_is_read_and_has_a_name_of_its_own() {
     }
     assert_eq!((names.len(), stars.len()), (40_226, 39_851));
     layout::compare_with_cfitsio(&path, &first);
+    layout::compare_with_numpy("inputs of the real table", &path, &first);
 }
 
 #[test]
