@@ -1,13 +1,12 @@
 //! The list of columns, in the order in which they stand in both formats.
 
-use std::fmt::Write;
-use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
 use super::columns::{
     CODE, Cell, Column, DETAIL, FILE, FILE_BLAKE3, FILE_INDEX, FLAG_BAD, FLAGS, Kind, REASON,
     REDUCTION, REMEDY, SPECTRUM_ID, Value,
 };
+use super::printable::{note_text, path_text};
 use crate::outcome::{Estimate, Outcome};
 use crate::reject::Reject;
 
@@ -307,7 +306,7 @@ pub(super) fn verdict_columns() -> Vec<Column> {
             (DETAIL, Text),
             ("", "meta.note"),
             "What was found, with the HDU where there is one",
-            reject(|r| Cell::Text(Some(ascii(&r.detail)))),
+            reject(|r| Cell::Text(Some(note_text(&r.detail)))),
         ),
         column(
             Rejects,
@@ -353,61 +352,4 @@ pub(super) fn provenance_columns(model_id: &str) -> Vec<Column> {
             get(|o| Cell::Text(Some(o.origin.file.digest.to_string()))),
         ),
     ]
-}
-
-/// Escapes what FITS text cannot hold.
-fn ascii(text: &str) -> String {
-    escape(text.as_bytes())
-}
-
-/// A file name as text: whatever its bytes, two different names stay different.
-pub fn path_text(path: &std::path::Path) -> String {
-    escape(path.as_os_str().as_encoded_bytes())
-}
-
-fn escape(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len()), |mut text, &byte| {
-        if (b' '..=b'~').contains(&byte) && byte != b'%' {
-            text.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "%{byte:02X}");
-        }
-        text
-    })
-}
-
-/// The file name that [`path_text`] wrote; `None` if it did not.
-pub fn path_of_text(text: &str) -> Option<std::path::PathBuf> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        if *first == b'%' {
-            let (digits, after) = after.split_at_checked(2)?;
-            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-            rest = after;
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    Some(std::ffi::OsString::from_vec(bytes).into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_files_become_printable_and_stay_different() {
-        let text = |name: &str| path_text(std::path::Path::new(name));
-        assert_eq!(text("a[1].fits"), "a[1].fits");
-        assert_eq!(text("a\nb%.fits"), "a%0Ab%25.fits");
-        assert_eq!(text("\u{e9}.fits"), "%C3%A9.fits");
-        for name in ["a[1].fits", "a\nb%.fits", "\u{e9}.fits", ""] {
-            assert_eq!(path_of_text(&text(name)).as_deref(), Some(std::path::Path::new(name)));
-        }
-        assert_eq!(path_of_text("a%"), None);
-        assert_eq!(path_of_text("a%zz"), None);
-    }
 }

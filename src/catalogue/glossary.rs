@@ -15,7 +15,9 @@ const CHI2: &str = "\n## How well labels fit (`chi2`)\n\n\
      `poor_fit` is set beyond a limit that one in a hundred good *synthetic* rows exceeds.\n\n\
      `chi2_state` says which rows have one: 0 yes; 1 yes, at a velocity that was looked for because \
      none is known; 2 no, labels lie where the forward model was not trained; 3 no, too little of the \
-     spectrum lies in its window. Models that are fitted (`payne`) have the `chi2` of their fit.\n";
+     spectrum lies in its window. Models that are fitted (`payne`) have the `chi2` of their fit and 1, \
+     since a fit looks for the velocity; their regions are the same, and their limits stand in their \
+     own manifest.\n";
 
 /// The columns, flags and codes as Markdown.
 pub fn glossary(schema: &Schema) -> String {

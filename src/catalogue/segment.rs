@@ -15,10 +15,10 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
 use super::batch::{PART_FIRST, PART_TOTAL, TRANSIENT, sorted_batch, writer_properties};
-use super::column_list::path_text;
 use super::columns::{FILE, FILE_BLAKE3, Schema};
 use super::commit_times::{COMMITS, CommitTimes};
 use super::durable::{remove, rename, sync_file, sync_folder, temporary_name};
+use super::printable::path_text;
 use super::{CatalogueError, SEGMENTS, order};
 use crate::failpoint::crash_point;
 use crate::input::Digest;

@@ -10,7 +10,7 @@ use super::status::{Counts, Label, RejectRow, StarRow};
 use super::timeline::interval;
 use super::tonight::Tonight;
 use super::{REJECTS, STARS};
-use crate::catalogue::path_of_text;
+use crate::catalogue::{note_of_text, path_of_text};
 use crate::night::Night;
 use crate::quality::Quality;
 use crate::reject::Code;
@@ -158,7 +158,7 @@ impl Volume<'_> {
                 index: usize::try_from(reject.index).unwrap_or(0),
                 night: self.night.to_string(),
                 code: entry.name.to_owned(),
-                detail: unescaped(reject.detail),
+                detail: note_of_text(reject.detail),
                 remedy: entry.remedy.to_owned(),
             },
         );
@@ -191,7 +191,7 @@ fn newest<T>(things: &mut VecDeque<T>, most: usize, time: impl Fn(&T) -> f64) {
     things.drain(..things.len().saturating_sub(most));
 }
 
-/// A text as it was before the catalogue made it printable.
+/// A file name as it was before the catalogue made it printable.
 fn unescaped(text: &str) -> String {
     path_of_text(text).map_or_else(|| text.to_owned(), |path| path.to_string_lossy().into_owned())
 }
