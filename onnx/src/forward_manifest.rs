@@ -154,6 +154,13 @@ pub struct FitSpec {
     pub starts: Vec<Vec<f64>>,
     /// Iterations after which a fit is given up.
     pub max_iterations: usize,
+    /// Chi-square by degrees of freedom above which a fit is flagged: where all variance is noise, and
+    /// where all is that of the model.
+    pub limit: [f64; 2],
+    /// The same for the worst region of a spectrum.
+    pub region_limit: [f64; 2],
+    /// Fraction of good synthetic spectra that are flagged.
+    pub false_alarm: f64,
 }
 
 /// How closely an engine must reproduce the golden spectra.

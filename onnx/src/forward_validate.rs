@@ -124,7 +124,11 @@ fn check_fit(fit: &FitSpec, labels: &[ForwardLabel]) -> Result<(), String> {
             ));
         }
     }
-    Ok(())
+    let limits = fit.limit.iter().chain(&fit.region_limit).chain([&fit.false_alarm]);
+    if limits.into_iter().all(|value| value.is_finite() && *value >= 0.0) {
+        return Ok(());
+    }
+    Err("a limit of fit is negative or not finite; correct it".into())
 }
 
 fn is_positive(value: f64) -> bool {

@@ -9,14 +9,13 @@
 
 use std::ops::Range;
 
-use super::groups::{Groups, rises};
+use super::groups::{Groups, IN_FWHM, rises};
+use super::regions::{FWHM_IN_REGION, Limits, Region, Tally, Verdict};
 use super::shift::{Moved, Place, Source};
 use crate::prep::{Doppler, Pixels};
 
-/// Groups in a region: two FWHM of the kernel.
-const GROUPS_IN_REGION: usize = 8;
-/// Pixels below which a region says nothing.
-const FEWEST_IN_REGION: f64 = 20.0;
+/// Groups in a region.
+const GROUPS_IN_REGION: usize = FWHM_IN_REGION * IN_FWHM;
 /// Good pixels under the kernel below which the continuum is a guess.
 const FEWEST_UNDER_KERNEL: f64 = 5.0;
 /// Pixels below which there is no chi-square.
@@ -41,25 +40,6 @@ pub struct Consistency {
     pub worst: Option<Region>,
     /// Whether the whole or a region is beyond its limit.
     pub poor: bool,
-}
-
-/// Reduced chi-squares beyond which a fit is poor: where all variance is noise, and where all is the
-/// model's, whose errors are the same in neighbouring pixels. Between them they are interpolated.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// Of the whole spectrum.
-    pub whole: [f64; 2],
-    /// Of the region that fits worst.
-    pub region: [f64; 2],
-}
-
-/// A region of a spectrum and how well it fits.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Region {
-    /// First and last wavelength, as observed, Angstrom.
-    pub wave: [f64; 2],
-    /// Chi-square by degrees of freedom.
-    pub reduced_chi2: f64,
 }
 
 impl Consistency {
@@ -142,12 +122,7 @@ impl Checker {
         };
         let chi2 = self.chi2_at(pixels, expected, rv_kms)?;
         let freedom = self.room.freedom.iter().sum::<f64>() - parameters;
-        let worst = self.worst();
-        let groups = self.room.chi2.len();
-        let is_beyond = |excess: f64| excess > 1.0;
-        let poor = is_beyond(self.room.excess(0..groups, self.limits.whole))
-            || worst.is_some_and(|(excess, _)| is_beyond(excess));
-        let worst = worst.map(|(_, region)| region);
+        let Verdict { worst, poor } = self.judge()?;
         Some(Consistency { chi2, freedom, rv_kms, worst, poor })
     }
 
@@ -228,36 +203,30 @@ impl Checker {
         (chi2.is_finite() && freedom > FEWEST).then_some(chi2)
     }
 
-    /// The worst region, with its reduced chi-square by the limit of it.
-    fn worst(&self) -> Option<(f64, Region)> {
+    /// The worst region, and whether the last comparison is beyond its limits.
+    fn judge(&self) -> Option<Verdict> {
         let groups = &self.grids.last()?.groups;
-        let mut worst: Option<(f64, Region)> = None;
-        for start in (0..groups.list.len()).step_by(GROUPS_IN_REGION) {
-            let end = (start + GROUPS_IN_REGION).min(groups.list.len());
-            let excess = self.room.excess(start..end, self.limits.region);
-            let is_worst = worst.is_none_or(|(most, _)| excess > most);
-            if self.room.freedom[start..end].iter().sum::<f64>() >= FEWEST_IN_REGION && is_worst {
-                let wave = [groups.begin(start), groups.begin(end)];
-                worst =
-                    Some((excess, Region { wave, reduced_chi2: self.room.reduced(start..end) }));
-            }
-        }
-        worst
+        let count = groups.list.len();
+        let regions = (0..count).step_by(GROUPS_IN_REGION).map(|start| {
+            let end = (start + GROUPS_IN_REGION).min(count);
+            ([groups.begin(start), groups.begin(end)], self.room.tally(start..end))
+        });
+        Some(self.limits.judge(self.room.tally(0..count), regions))
     }
 }
 
 impl Room {
-    /// Chi-square by degrees of freedom of some groups.
-    fn reduced(&self, groups: Range<usize>) -> f64 {
-        let freedom: f64 = self.freedom[groups.clone()].iter().sum();
-        self.chi2[groups].iter().sum::<f64>() / freedom
-    }
-
-    /// The same by its limit for the part of the variance that is the model's.
-    fn excess(&self, groups: Range<usize>, [noise, model]: [f64; 2]) -> f64 {
-        let pixels: f64 = self.pixels[groups.clone()].iter().sum();
-        let share = self.share[groups.clone()].iter().sum::<f64>() / pixels;
-        self.reduced(groups) / (noise + (model - noise) * share)
+    /// What some groups add up to.
+    fn tally(&self, groups: Range<usize>) -> Tally {
+        groups.fold(Tally::default(), |mut tally, group| {
+            tally.add(Tally {
+                chi2: self.chi2[group],
+                freedom: self.freedom[group],
+                pixels: self.pixels[group],
+                share: self.share[group],
+            });
+            tally
+        })
     }
 
     /// Sums each group.

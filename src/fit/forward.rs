@@ -3,12 +3,14 @@
 use ndarray::{Array2, Array3, ArrayView2};
 use thiserror::Error;
 
+use super::regions::Limits;
+
 /// A model from labels to the spectrum of a star at rest.
 pub trait Forward {
     /// How it can fail.
     type Error;
 
-    /// Wavelengths of its pixels: vacuum, Angstrom, rest frame, increasing.
+    /// Wavelengths of its pixels: vacuum, Angstrom, rest frame, increasing, at least 24.
     fn wave(&self) -> &[f64];
 
     /// The most rows that one call takes.
@@ -56,6 +58,8 @@ pub struct Plan {
     pub smoothing_fwhm: f64,
     /// Error of the model's flux in each of its pixels, as a part of the continuum.
     pub model_error: Vec<f32>,
+    /// Beyond what a fit is poor.
+    pub limits: Limits,
     /// The largest radial velocity, km/s. Pixels that one of this size would move off the model's
     /// grid do not take part.
     pub max_rv_kms: f64,

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 /// Groups in the full width at half maximum of the kernel.
-const IN_FWHM: f64 = 4.0;
+pub(super) const IN_FWHM: usize = 4;
 /// Groups on each side that the kernel reaches: 3.5 standard deviations.
 const REACH: usize = 6;
 
@@ -33,7 +33,7 @@ impl Groups {
         reason = "a wavelength is at or behind the first"
     )]
     pub(super) fn new(wave: &[f32], fwhm: f64) -> Self {
-        let width = fwhm / IN_FWHM;
+        let width = fwhm / IN_FWHM as f64;
         let place = |wave: f32| f64::from(wave) / width;
         let first = place(wave[0]).floor();
         let mut list: Vec<Range<usize>> = Vec::new();
@@ -46,7 +46,8 @@ impl Groups {
         }
         let offset = wave.iter().map(|&wave| (place(wave).fract() - 0.5) as f32).collect();
         // In units of its FWHM, a Gaussian is 2^(-4 x^2).
-        let kernel = std::array::from_fn(|group| (-4.0 * (group as f64 / IN_FWHM).powi(2)).exp2());
+        let kernel =
+            std::array::from_fn(|group| (-4.0 * (group as f64 / IN_FWHM as f64).powi(2)).exp2());
         Self { list, offset, first, width, kernel }
     }
 

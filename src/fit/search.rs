@@ -12,6 +12,8 @@ use super::compare::Normal;
 /// A fit has converged when the step that is left, without damping, is shorter than this in units
 /// of the errors of all parameters together; squared.
 const CONVERGED: f64 = 0.005 * 0.005;
+/// A step shorter than this is the last: what the next would correct is far shorter. Squared.
+const LAST: f64 = 0.05 * 0.05;
 /// A step that should gain less chi-square than this is as small as the rounding of a network in
 /// single precision, and is not asked what it gained.
 const ROUNDING: f64 = 0.01;
@@ -22,6 +24,17 @@ const MOST_DAMPING: f64 = 1e9;
 /// What is added to a diagonal of ones before it is inverted, so that a label without any line in
 /// the window gets a very large error instead of none.
 const RIDGE: f64 = 1e-12;
+
+/// How far a search is from its end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Left {
+    /// It is there.
+    Nothing,
+    /// A step so short that the equations after it need not be asked.
+    OneStep,
+    /// Farther.
+    Far,
+}
 
 /// Where a search stands. Parameters are in units of their steps.
 #[derive(Debug, Clone)]
@@ -71,13 +84,38 @@ impl Search {
         self.growth *= 2.0;
     }
 
-    /// Whether what is left to go is small against the errors.
-    pub(super) fn has_converged(&self) -> bool {
-        let Some((place, normal)) = &self.best else { return false };
+    /// What is left to go from the best place.
+    pub(super) fn left(&self) -> Left {
+        let Some((place, normal)) = &self.best else { return Left::Far };
         let free = self.free(place, normal);
-        solve(normal, &free, 0.0).is_some_and(|step| {
-            step.iter().zip(&normal.pull).map(|(s, p)| s * p).sum::<f64>() < CONVERGED
-        })
+        let length = solve(normal, &free, 0.0)
+            .map(|step| step.iter().zip(&normal.pull).map(|(s, p)| s * p).sum::<f64>());
+        match length {
+            Some(length) if length < CONVERGED => Left::Nothing,
+            Some(length) if length < LAST => Left::OneStep,
+            _ => Left::Far,
+        }
+    }
+
+    /// Goes to the last trial, where nothing but chi-square is asked.
+    pub(super) fn arrive(&mut self, chi2: f64) {
+        if let Some((place, normal)) = &mut self.best {
+            place.copy_from(&self.trial);
+            normal.chi2 = chi2;
+        }
+    }
+
+    /// Chooses the best place so far as the next trial.
+    pub(super) fn go_back(&mut self) {
+        if let Some((place, _)) = &self.best {
+            self.trial = place.clone();
+        }
+    }
+
+    /// Chooses the last trial: what is left, all but undamped.
+    pub(super) fn last_step(&mut self) -> bool {
+        self.damping = LEAST_DAMPING;
+        self.step()
     }
 
     /// Chooses the next trial, unless no step leads on.
@@ -209,7 +247,7 @@ mod tests {
             } else {
                 search.refuse();
             }
-            if search.has_converged() || !search.step() {
+            if search.left() == Left::Nothing || !search.step() {
                 break;
             }
         }

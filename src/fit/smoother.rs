@@ -16,8 +16,8 @@
 //! FWHM, and interpolated between them with cubic polynomials. The weights' own sums cancel in it.
 
 use nalgebra::{Cholesky, DMatrix, DVector};
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
+
+use super::lanes::{LANES, Lanes, dot_double, in_vectors, sum};
 
 /// Nodes in the full width at half maximum of the kernel.
 const NODES_IN_FWHM: f64 = 4.0;
@@ -25,9 +25,7 @@ const NODES_IN_FWHM: f64 = 4.0;
 const REACH: f64 = 4.0;
 /// Widths of the kernel for each degree of the broad shape, and the most degrees.
 const FWHM_IN_DEGREE: f64 = 10.0;
-const MOST_DEGREES: f64 = 12.0;
-/// Nodes whose pixels are summed in one product of matrices.
-const BLOCK: usize = 8;
+const MOST_DEGREES: usize = 12;
 
 /// Sums under the kernel for the pixels of one grid of wavelengths.
 #[derive(Debug, Clone)]
@@ -36,17 +34,16 @@ pub(super) struct Smoother {
     /// The wavelengths of the nodes.
     nodes: Vec<f64>,
     fwhm: f64,
-    blocks: Vec<Block>,
+    kernels: Vec<Kernel>,
     /// The first of the four nodes around each pixel, and their weights.
     around: Vec<(usize, [f64; 4])>,
 }
 
-/// The kernel of some neighbouring nodes.
+/// The kernel of a node, at the pixels that it reaches.
 #[derive(Debug, Clone)]
-struct Block {
+struct Kernel {
     first_pixel: usize,
-    /// Shape `[nodes, pixels]`.
-    kernel: Array2<f64>,
+    weights: Vec<f32>,
 }
 
 impl Smoother {
@@ -66,22 +63,18 @@ impl Smoother {
         let offset = |wave: f64| (index(wave) - first) as usize;
         let nodes = offset(wave[wave.len() - 1]) + 3;
         let place = |node: usize| (first + node as f64) * spacing;
-        let blocks = (0..nodes)
-            .step_by(BLOCK)
+        #[expect(clippy::cast_possible_truncation, reason = "weights are between 0 and 1")]
+        let kernels = (0..nodes)
             .map(|node| {
-                let last = (node + BLOCK).min(nodes) - 1;
-                let start = wave.partition_point(|&w| w < place(node) - REACH * sigma);
-                let end = wave.partition_point(|&w| w <= place(last) + REACH * sigma);
-                let kernel =
-                    Array2::from_shape_fn((last + 1 - node, end - start), |(row, pixel)| {
-                        let distance = (wave[start + pixel] - place(node + row)) / sigma;
-                        if distance.abs() > REACH {
-                            0.0
-                        } else {
-                            (-0.5 * distance * distance).exp()
-                        }
-                    });
-                Block { first_pixel: start, kernel }
+                let middle = place(node);
+                let start = wave.partition_point(|&w| w < middle - REACH * sigma);
+                let end = wave.partition_point(|&w| w <= middle + REACH * sigma);
+                let weight = |wave: &f64| {
+                    let distance = (wave - middle) / sigma;
+                    (-0.5 * distance * distance).exp() as f32
+                };
+                let weights = wave[start..end].iter().map(weight).collect();
+                Kernel { first_pixel: start, weights }
             })
             .collect();
         let around = wave
@@ -92,15 +85,11 @@ impl Smoother {
             })
             .collect();
         let nodes = (0..nodes).map(place).collect();
-        Self { wave: wave.to_vec(), nodes, fwhm, blocks, around }
+        Self { wave: wave.to_vec(), nodes, fwhm, kernels, around }
     }
 
     pub(super) fn wave(&self) -> &[f64] {
         &self.wave
-    }
-
-    pub(super) fn nodes(&self) -> usize {
-        self.nodes.len()
     }
 
     /// The broad shape of a curve on nodes, at each pixel; nodes without weight or
@@ -112,53 +101,57 @@ impl Smoother {
             clippy::cast_sign_loss,
             reason = "a positive number of a few"
         )]
-        let degree =
-            ((last - first) / (FWHM_IN_DEGREE * self.fwhm)).clamp(1.0, MOST_DEGREES) as usize;
-        let basis = |wave: f64| legendre(2.0 * (wave - first) / (last - first) - 1.0, degree);
+        let degree = ((last - first) / (FWHM_IN_DEGREE * self.fwhm)).clamp(1.0, MOST_DEGREES as f64)
+            as usize;
+        let basis = |wave: f64| legendre(2.0 * (wave - first) / (last - first) - 1.0);
         let mut matrix = DMatrix::zeros(degree + 1, degree + 1);
         let mut vector = DVector::zeros(degree + 1);
         for ((&wave, value), &weight) in self.nodes.iter().zip(curve).zip(weights) {
             let is_inside = (self.wave[0]..=self.wave[self.wave.len() - 1]).contains(&wave);
             if is_inside && weight > 0.0 {
-                let basis = basis(wave);
+                let basis = DVector::from_row_slice(&basis(wave)[..=degree]);
                 matrix += &basis * basis.transpose();
                 vector += basis * *value;
             }
         }
         let Some(factors) = Cholesky::new(matrix) else { return vec![0.0; self.wave.len()] };
         let shape = factors.solve(&vector);
-        self.wave.iter().map(|&wave| basis(wave).dot(&shape)).collect()
+        let value = |wave: f64| basis(wave).iter().zip(&shape).map(|(a, b)| a * b).sum();
+        self.wave.iter().map(|&wave| value(wave)).collect()
     }
 
-    /// Sums of each column of `pixels` under the kernel, into `nodes`.
-    pub(super) fn sum(&self, pixels: &ArrayView2<'_, f64>, nodes: &mut Array2<f64>) {
-        let chunks = nodes.axis_chunks_iter_mut(Axis(0), BLOCK);
-        for (block, mut nodes) in self.blocks.iter().zip(chunks) {
-            let end = block.first_pixel + block.kernel.ncols();
-            let pixels = pixels.slice(s![block.first_pixel..end, ..]);
-            general_mat_mul(1.0, &block.kernel, &pixels, 0.0, &mut nodes);
-        }
-    }
-
-    /// The same for one column.
-    pub(super) fn sum_one(&self, pixels: &[f64]) -> Vec<f64> {
-        let pixels = ArrayView1::from(pixels);
-        let sums = self.blocks.iter().flat_map(|block| {
-            let end = block.first_pixel + block.kernel.ncols();
-            block.kernel.dot(&pixels.slice(s![block.first_pixel..end]))
+    /// Sums of pixels under the kernel at each node.
+    pub(super) fn sum(&self, pixels: &[f64], nodes: &mut Vec<f64>) {
+        nodes.resize(self.kernels.len(), 0.0);
+        in_vectors(|| {
+            for (node, Kernel { first_pixel, weights }) in nodes.iter_mut().zip(&self.kernels) {
+                *node = dot_double(weights, &pixels[*first_pixel..][..weights.len()]);
+            }
         });
-        sums.collect()
     }
 
     /// The same with the square of the kernel.
     pub(super) fn sum_squared(&self, pixels: &[f64]) -> Vec<f64> {
-        let rows = self.blocks.iter().flat_map(|block| {
-            block.kernel.rows().into_iter().map(|row| {
-                let pixels = &pixels[block.first_pixel..];
-                row.iter().zip(pixels).map(|(kernel, pixel)| kernel * kernel * pixel).sum()
-            })
+        let sums = self.kernels.iter().map(|Kernel { first_pixel, weights }| {
+            let pairs = weights.iter().zip(&pixels[*first_pixel..]);
+            pairs.map(|(&weight, pixel)| f64::from(weight * weight) * pixel).sum()
         });
-        rows.collect()
+        sums.collect()
+    }
+
+    /// The same of sixteen values at once, `width` such for each pixel.
+    pub(super) fn sum_lanes(&self, pixels: &[Lanes], width: usize, nodes: &mut Vec<Lanes>) {
+        nodes.resize(self.kernels.len() * width, [0.0; LANES]);
+        in_vectors(|| {
+            for (Kernel { first_pixel, weights }, nodes) in
+                self.kernels.iter().zip(nodes.chunks_exact_mut(width))
+            {
+                for (part, node) in nodes.iter_mut().enumerate() {
+                    let pixels = pixels.chunks_exact(width).skip(*first_pixel);
+                    *node = sum(weights, pixels.map(|pixel| &pixel[part]));
+                }
+            }
+        });
     }
 
     /// The four nodes around a pixel, by the first of them, and their weights.
@@ -174,11 +167,11 @@ impl Smoother {
     }
 }
 
-/// Legendre's polynomials up to a degree, from -1 to 1.
-fn legendre(place: f64, degree: usize) -> DVector<f64> {
-    let mut values = DVector::from_element(degree + 1, 1.0);
+/// Legendre's polynomials from -1 to 1, by their degree.
+fn legendre(place: f64) -> [f64; MOST_DEGREES + 1] {
+    let mut values = [1.0; MOST_DEGREES + 1];
     values[1] = place;
-    for n in 1..degree {
+    for n in 1..MOST_DEGREES {
         let order = n as f64;
         values[n + 1] =
             ((2.0 * order + 1.0) * place * values[n] - order * values[n - 1]) / (order + 1.0);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::forward::{FitError, Plan};
+use super::interpolate::Grid;
 use super::smoother::Smoother;
-use super::spline::Knots;
 use crate::prep::Doppler;
 
 /// Good pixels under the kernel below which the continuum is a guess: a tenth of what R = 1800 has.
@@ -37,6 +37,8 @@ pub(super) struct Target {
     pub(super) ivar: Vec<f64>,
     /// The same as `weight` for pixels that count in chi-square; zero for the others.
     pub(super) counted: Vec<f64>,
+    /// What the continuum leaves of the degree of freedom of each pixel that counts.
+    pub(super) freedom: Vec<f64>,
     /// Sums of weighted flux, and of weights, under the kernel at each node.
     pub(super) data: Vec<f64>,
     pub(super) weights: Vec<f64>,
@@ -53,13 +55,13 @@ impl Target {
     /// wavelengths are the same.
     pub(super) fn new(
         observation: &Observation<'_>,
-        knots: &Knots,
+        grid: &Grid,
         plan: &Plan,
         smoother: &mut Option<Arc<Smoother>>,
     ) -> Result<Self, FitError> {
         let Observation { wave, flux, ivar, .. } = *observation;
-        let first = Doppler::of(plan.max_rv_kms).to_observed(knots.first());
-        let last = Doppler::of(-plan.max_rv_kms).to_observed(knots.last());
+        let first = Doppler::of(plan.max_rv_kms).to_observed(grid.first());
+        let last = Doppler::of(-plan.max_rv_kms).to_observed(grid.last());
         let range = wave.partition_point(|&w| w < first)..wave.partition_point(|&w| w <= last);
         let needed = FEWEST_FOR_PARAMETER * (plan.labels.len() + 1);
         if range.len() < needed {
@@ -81,6 +83,7 @@ impl Target {
         let mut target = Self {
             weight: ivar.clone(),
             counted: Vec::new(),
+            freedom: Vec::new(),
             data: Vec::new(),
             weights: Vec::new(),
             pixels: 0,
@@ -99,9 +102,9 @@ impl Target {
     }
 
     fn sum(&mut self) {
-        self.weights = self.smoother.sum_one(&self.weight);
+        self.smoother.sum(&self.weight, &mut self.weights);
         let weighted: Vec<f64> = self.weight.iter().zip(&self.flux).map(|(w, f)| w * f).collect();
-        self.data = self.smoother.sum_one(&weighted);
+        self.smoother.sum(&weighted, &mut self.data);
     }
 
     /// The continuum at each node as the data alone give it; zero where there are none.
@@ -113,13 +116,13 @@ impl Target {
 
     /// Divides the flux by the broad shape of a continuum that is given at the nodes, and adds the
     /// variance of the model to that of the data. Where the shape is not positive, there is no signal.
-    pub(super) fn flatten(&mut self, ratio: &[f64], model_error: &[f32], knots: &Knots) {
+    pub(super) fn flatten(&mut self, ratio: &[f64], model_error: &[f32], grid: &Grid) {
         let continuum = self.smoother.broad(ratio, &self.weights);
         let mut from = 0;
         for pixel in 0..self.weight.len() {
-            let wave = self.smoother.wave()[pixel].clamp(knots.first(), knots.last());
+            let wave = self.smoother.wave()[pixel].clamp(grid.first(), grid.last());
             // A model's error changes little within the shift of any star.
-            let error = f64::from(model_error[knots.nearest(wave, &mut from)]);
+            let error = f64::from(model_error[grid.nearest(wave, &mut from)]);
             let continuum = continuum[pixel];
             if continuum.is_nan() || continuum <= 0.0 {
                 (self.flux[pixel], self.ivar[pixel], self.weight[pixel]) = (0.0, 0.0, 0.0);
@@ -137,10 +140,12 @@ impl Target {
     /// `tr(2 H - H H^T)` degrees of freedom (Hastie & Tibshirani 1990, section 3.5).
     fn count_pixels(&mut self) {
         let good: Vec<f64> = self.weight.iter().map(|&w| if w > 0.0 { 1.0 } else { 0.0 }).collect();
-        let under_kernel = self.smoother.sum_one(&good);
+        let mut under_kernel = Vec::new();
+        self.smoother.sum(&good, &mut under_kernel);
         let squares = self.smoother.sum_squared(&self.weight);
         let continuum = self.continuum();
         self.counted = vec![0.0; self.weight.len()];
+        self.freedom = vec![0.0; self.weight.len()];
         (self.pixels, self.continuum_freedom, self.chi2_continuum) = (0, 0.0, 0.0);
         for pixel in 0..self.weight.len() {
             let (node, _) = self.smoother.around(pixel);
@@ -153,7 +158,9 @@ impl Target {
             self.pixels += 1;
             let sum = self.smoother.at(&self.weights, pixel);
             let square = self.smoother.at(&squares, pixel);
-            self.continuum_freedom += weight * (2.0 - square / sum) / sum;
+            let taken = weight * (2.0 - square / sum) / sum;
+            self.freedom[pixel] = 1.0 - taken;
+            self.continuum_freedom += taken;
             let residual = self.flux[pixel] - self.smoother.at(&continuum, pixel);
             self.chi2_continuum += weight * residual * residual;
         }

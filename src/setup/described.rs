@@ -49,7 +49,7 @@ impl Ready {
         });
         let of_companion =
             self.companion.iter().flat_map(|companion| companion.columns(self.spectra));
-        let of_fit = self.fit.iter().filter(|_| self.spectra).flat_map(|fit| fit.columns());
+        let of_fit = self.fit.iter().flat_map(|fit| fit.columns(self.spectra));
         let columns = ModelColumns {
             labels: labels.chain(derived).collect(),
             errors: spec.sigma.is_some(),

@@ -8,7 +8,7 @@ use starmill_onnx::{Engine, EngineError, ForwardEngine, Outputs};
 use super::companion::Companion;
 use super::goodness::Goodness;
 use crate::estimate::LabelRule;
-use crate::fit::{Checker, Expected, FitError, Fitted, Fitter, Forward, Limits, Observation, Plan};
+use crate::fit::{Checker, Expected, FitError, Fitted, Fitter, Forward, Observation, Plan};
 use crate::outcome::{Estimate, Identity};
 use crate::prep::{Pixels, Prepared, SPEED_OF_LIGHT};
 use crate::quality::Quality;
@@ -214,32 +214,29 @@ impl FitEngine {
             novelty: None,
             sigma: Some(Array2::zeros((spectra.len(), parameters))),
             factor: Some(Array3::zeros((spectra.len(), parameters, parameters))),
-            columns: [parameters, parameters, 1, 1, 1, 1, 1, 1]
+            columns: [parameters, parameters, 1, 1, 1]
                 .map(|width| Array2::zeros((spectra.len(), width)))
                 .into(),
         };
-        let verdicts = fits.into_iter().enumerate().map(|(row, fit)| {
+        let pixels = self.spectra.then_some(self.fitter.forward().wavelength.len());
+        let (mut verdicts, mut goodness) = (Vec::new(), Vec::new());
+        for (row, fit) in fits.into_iter().enumerate() {
             let fitted = fit.map_err(|error| {
                 let code = match error {
                     FitError::TooFewPixels { .. } => Code::TOO_MANY_BAD_PIXELS,
                     FitError::NoFlux => Code::MODEL_OUTPUT,
                 };
                 code.because(error.to_string())
-            })?;
-            self.write(&fitted, &mut outputs, row)
-        });
-        let verdicts: Vec<Result<Quality, Reject>> = verdicts.collect();
-        let mut goodness = Vec::new();
-        if self.spectra {
-            let pixels = self.fitter.forward().wavelength.len();
-            for (row, (_, prepared)) in spectra.iter().enumerate() {
-                let found = match &verdicts[row] {
-                    Ok(_) => self.expected(prepared, &outputs.labels.row(row).to_vec())?,
-                    Err(_) => Goodness::none(),
-                };
-                let values = found.spectrum_values(pixels);
-                goodness.push((found, values));
+            });
+            let mut found = fitted.as_ref().map_or_else(|_| Goodness::none(), Goodness::of_fit);
+            verdicts.push(fitted.and_then(|fitted| self.write(&fitted, &mut outputs, row)));
+            if pixels.is_some() && verdicts[row].is_ok() {
+                let labels = outputs.labels.row(row).to_vec();
+                let expected = self.expected(spectra[row].1, &labels)?;
+                found = Goodness { spectrum: expected.spectrum, ..found };
             }
+            let values = found.values(pixels);
+            goodness.push((found, values));
         }
         Ok(Estimates { outputs, verdicts, goodness })
     }
@@ -256,11 +253,11 @@ impl FitEngine {
         let flux = flux.row(0).to_vec();
         let variance: Vec<f32> = self.plan.model_error.iter().map(|error| error * error).collect();
         let wave = &self.fitter.forward().wavelength;
-        let mut checker = Checker::new(wave, self.plan.smoothing_fwhm, NO_LIMITS);
+        let mut checker = Checker::new(wave, self.plan.smoothing_fwhm, self.plan.limits);
         let pixels = Pixels::of(&prepared.input);
         let expected = Expected { flux: &flux, variance: &variance };
         let verdict = checker.compare(pixels, expected, Some(f64::from(rv)));
-        let mut goodness = Goodness::none();
+        let mut goodness = Goodness { fitted_rv: true, ..Goodness::none() };
         goodness.hold(verdict, (&checker, &flux));
         Ok(goodness)
     }
@@ -280,12 +277,9 @@ impl FitEngine {
             matrix.indexed_iter_mut().for_each(|(at, to)| *to = single(factor[at]));
         }
         let flag = |set: bool| if set { 1.0 } else { 0.0 };
-        let columns: [Vec<f64>; 8] = [
+        let columns: [Vec<f64>; 5] = [
             fit.bound.clone(),
             fit.at_end.iter().map(|&at_end| flag(at_end)).collect(),
-            vec![fit.chi2],
-            vec![fit.freedom],
-            vec![fit.reduced_chi2()],
             vec![fit.chi2_continuum],
             vec![fit.iterations as f64],
             vec![flag(fit.converged)],
@@ -303,9 +297,6 @@ impl FitEngine {
         Ok(quality)
     }
 }
-
-/// A fit is not judged: its labels are those that fit best.
-const NO_LIMITS: Limits = Limits { whole: [f64::INFINITY; 2], region: [f64::INFINITY; 2] };
 
 /// No star is faster, km/s: what a header says beyond it is no velocity of a star.
 const FASTEST: f64 = 1500.0;

@@ -11,11 +11,11 @@ use starmill_onnx::{
 
 use super::estimator::{FitEngine, Network};
 use super::forward::ReadyForward;
-use super::goodness::spectra;
+use super::goodness;
 use super::{Ready, SetupError, chosen, label_rule};
 use crate::catalogue::VectorColumn;
 use crate::config::Config;
-use crate::fit::{Parameter, Plan};
+use crate::fit::{FEWEST_PIXELS, Limits, Parameter, Plan};
 use crate::prep::{Doppler, Recipe};
 use crate::stage::Reading;
 
@@ -46,7 +46,8 @@ pub(super) fn open(config: &Config, name: &str) -> Result<Ready, SetupError> {
     let manifest = &model.manifest;
     let unfit = || SetupError::NotFitted { model: manifest.name.clone() };
     let fit = manifest.fit.as_ref().ok_or_else(unfit)?;
-    if manifest.surveys.is_empty() || manifest.output.jacobian.is_none() {
+    let is_short = wavelength.len() < FEWEST_PIXELS;
+    if manifest.surveys.is_empty() || manifest.output.jacobian.is_none() || is_short {
         return Err(unfit());
     }
     let plan = Arc::new(plan(&model, fit)?);
@@ -66,9 +67,9 @@ pub(super) fn open(config: &Config, name: &str) -> Result<Ready, SetupError> {
 }
 
 impl FitSetup {
-    /// The columns of model spectra.
-    pub(super) fn columns(&self) -> [VectorColumn; 2] {
-        spectra(self.wavelength.len())
+    /// How well the fit went; with the columns of model spectra, if they are asked for.
+    pub(super) fn columns(&self, spectra: bool) -> Vec<VectorColumn> {
+        goodness::columns(spectra.then_some(self.wavelength.len()))
     }
 
     /// Opens the network and prepares its starting points. `spectra` says whether rows have those.
@@ -118,6 +119,7 @@ fn plan(model: &ForwardModel, fit: &FitSpec) -> Result<Plan, SetupError> {
             Normalisation::Continuum {} => SMOOTHING,
         },
         model_error: model.model_error()?,
+        limits: Limits { whole: fit.limit, region: fit.region_limit },
         max_rv_kms: MAX_RV,
     })
 }
@@ -237,9 +239,6 @@ fn columns(parameters: usize) -> Vec<ColumnSpec> {
     vec![
         column("crb", false, &all, "stat.error", "Cramer-Rao bound of each label, last of rv"),
         column("at_bound", true, &all, "meta.code", "1 if a label, or last rv, is at its bound"),
-        column("chi2", false, &[], "stat.fit.chi2", "Chi-square of the fit"),
-        column("dof", false, &[], "stat.fit.dof", "Degrees of freedom, less the continuum's"),
-        column("chi2_red", false, &[], "stat.fit.chi2", "Chi-square by degrees of freedom"),
         column("chi2_continuum", false, &[], "stat.fit.chi2", "Chi-square of no lines at all"),
         column("iterations", true, &[], "meta.number", "Steps that the fit tried"),
         column("converged", true, &[], "meta.code", "1 if the last step was small"),

@@ -1,7 +1,7 @@
 //! How well the labels of a row fit, as a catalogue has it.
 
 use crate::catalogue::VectorColumn;
-use crate::fit::{Checker, Consistency};
+use crate::fit::{Checker, Consistency, Fitted};
 use crate::quality::Quality;
 
 /// What is said of a row.
@@ -37,6 +37,18 @@ impl Goodness {
             spectrum: Vec::new(),
             continuum: Vec::new(),
         }
+    }
+
+    /// What a fit says of itself.
+    pub(super) fn of_fit(fit: &Fitted) -> Self {
+        let verdict = Ok(Consistency {
+            chi2: fit.chi2,
+            freedom: fit.freedom,
+            rv_kms: fit.rv_kms,
+            worst: fit.worst,
+            poor: fit.poor,
+        });
+        Self { verdict, fitted_rv: true, poor: fit.poor, ..Self::none() }
     }
 
     /// Takes a comparison.
@@ -90,7 +102,7 @@ impl Goodness {
     }
 
     /// Those of the spectrum alone, of so many pixels.
-    pub(super) fn spectrum_values(&self, pixels: usize) -> Vec<f32> {
+    fn spectrum_values(&self, pixels: usize) -> Vec<f32> {
         let missing = std::iter::repeat(f32::NAN);
         self.spectrum.iter().copied().chain(missing).take(2 * pixels).collect()
     }
@@ -129,7 +141,7 @@ pub(super) fn columns(pixels: Option<usize>) -> Vec<VectorColumn> {
 }
 
 /// The columns of model spectra of so many pixels.
-pub(super) fn spectra(pixels: usize) -> [VectorColumn; 2] {
+fn spectra(pixels: usize) -> [VectorColumn; 2] {
     let column = |name: &str, unit: &str, ucd: &str, description: &str| VectorColumn {
         name: name.into(),
         unit: unit.into(),

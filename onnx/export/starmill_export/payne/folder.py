@@ -25,6 +25,10 @@ FILE_NAMES = {
     "model_error": "model_error.f32",
 }
 
+LIMITS = {"limit": [1.15, 4.0], "region_limit": [2.0, 8.5], "false_alarm": 0.01}
+"""Reduced chi-squares beyond which a fit is flagged (all variance noise, all the model's), of the
+whole spectrum and of its worst region, by which so many good fits are; see tests/consistency."""
+
 PAPER = "Ting et al. 2017, Measuring 14 Elemental Abundances with R = 1800 LAMOST Spectra"
 
 
@@ -130,7 +134,7 @@ def manifest_text(
         lines += manifest.table("[[label]]", table)
     if kind.starts:
         points = giants.of_points(np.array(kind.starts)).tolist()
-        lines += manifest.table("[fit]", {"starts": points, "max_iterations": 30})
+        lines += manifest.table("[fit]", {"starts": points, "max_iterations": 30, **LIMITS})
     lines += manifest.table("[golden]", {"tolerance": TOLERANCE})
     lines += manifest.table("[provenance]", provenance)
     return "\n".join(lines) + "\n"
