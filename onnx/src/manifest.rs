@@ -246,11 +246,26 @@ pub struct ConsistencySpec {
     /// Scatter of those abundances that the forward model has and this one does not give, dex: they
     /// are taken to follow iron.
     pub scatter: f64,
-    /// Chi-square by degrees of freedom above which a row is flagged: where all variance is noise, and
-    /// where all is that of the model and its labels.
-    pub limit: [f64; 2],
+    /// Standard deviation of the error of the velocities that rows come with, km/s.
+    #[serde(default)]
+    pub rv_error: f64,
+    /// Ranges of wavelengths that are left out, Angstrom as observed, beside those of fits: what is
+    /// there is in no model.
+    #[serde(default)]
+    pub skip: Vec<[f64; 2]>,
+    /// First and last wavelength of a range, and by what part of the flux spectra are off there beside
+    /// their noise, one standard deviation.
+    #[serde(default)]
+    pub unmodelled: Vec<[f64; 3]>,
+    /// Chi-square by degrees of freedom above which a row is flagged, by the square root of the part of
+    /// the variance that is the model's and its labels': at even steps from 0, all noise, to 1.
+    pub limit: Vec<f64>,
     /// The same for the worst region of a spectrum.
-    pub region_limit: [f64; 2],
+    pub region_limit: Vec<f64>,
+    /// First and last wavelength of a region, and by what the part of its limit above that of noise is
+    /// multiplied.
+    #[serde(default)]
+    pub region_factors: Vec<[f64; 3]>,
     /// Fraction of good synthetic rows that are flagged.
     pub false_alarm: f64,
 }

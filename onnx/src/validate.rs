@@ -37,7 +37,7 @@ pub(crate) fn validate(manifest: &Manifest) -> Result<(), String> {
 }
 
 fn consistency(spec: &ConsistencySpec, labels: usize) -> Result<(), String> {
-    let ConsistencySpec { errors, scatter, limit, region_limit, .. } = spec;
+    let ConsistencySpec { errors, scatter, rv_error, false_alarm, limit, region_limit, .. } = spec;
     if spec.model.is_empty() {
         return Err("consistency.model is empty; name the folder of a forward model".into());
     }
@@ -47,7 +47,13 @@ fn consistency(spec: &ConsistencySpec, labels: usize) -> Result<(), String> {
             "consistency.errors has {count} values for {labels} labels; give one for each"
         ));
     }
-    let all = errors.iter().chain(limit).chain(region_limit).chain([scatter, &spec.false_alarm]);
+    if limit.len() < 2 || region_limit.len() < 2 {
+        return Err("consistency.limit and region_limit need two values or more; calibrate".into());
+    }
+    let ranges = spec.skip.as_flattened().iter().chain(spec.unmodelled.as_flattened());
+    let ranges = ranges.chain(spec.region_factors.as_flattened());
+    let all = errors.iter().chain(limit).chain(region_limit).chain(ranges);
+    let all = all.chain([scatter, rv_error, false_alarm]);
     if all.into_iter().all(|value| value.is_finite() && *value >= 0.0) {
         return Ok(());
     }

@@ -7,10 +7,11 @@ const CHI2: &str = "\n## How well labels fit (`chi2`)\n\n\
      Where the manifest of a model names a forward model, each row is held against its spectrum at \
      the row's labels, moved by the known radial velocity (`rv`, else the survey's `z`). Data and \
      model are divided by themselves smoothed with a Gaussian of 50 A; nothing else is fitted. \
-     The bands of oxygen and water in the air and the brightest sky line are left out. \
+     What the air and the sky leave is left out: bands of oxygen and water, sky lines, and for models \
+     of low resolution whatever repeat visits of a star disagree on (`skip` in the manifest). \
      Abundances that the model does not give follow iron (`ASSUMED` in the header). The variance is \
-     that of the noise, of the forward model, and of what the errors of labels that the manifest \
-     states leave, so that `chi2_red` of good rows is near 1 or, at high S/N, below it. `worst_wave` \
+     that of the noise, of the forward model, and of what the errors of labels, of the velocity and \
+     of the sky that the manifest states leave, so that `chi2_red` of good rows is near 1 or, at high S/N, below it. `worst_wave` \
      and `worst_chi2` are of the 100 A that are furthest beyond their limit or nearest to it, and \
      `poor_fit` is set beyond a limit that one in a hundred good *synthetic* rows exceeds.\n\n\
      `chi2_state` says which rows have one: 0 yes; 1 yes, at a velocity that was looked for because \

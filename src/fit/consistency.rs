@@ -94,6 +94,8 @@ struct Room {
     freedom: Vec<f64>,
     /// The model's part of the variance, summed over the pixels.
     share: Vec<f64>,
+    /// By pixel, on the way to those.
+    products: [Vec<f32>; 3],
 }
 
 impl Checker {
@@ -146,7 +148,7 @@ impl Checker {
 
     /// Makes the grid of these wavelengths the last one.
     fn remember(&mut self, wave: &[f32]) {
-        if let Some(known) = self.grids.iter().rposition(|grid| grid.wave == wave) {
+        if let Some(known) = self.grids.iter().rposition(|grid| is_same(&grid.wave, wave)) {
             self.grids[known..].rotate_left(1);
             return;
         }
@@ -190,6 +192,7 @@ impl Checker {
         let count = wave.len();
         room.flux.resize(count, 0.0);
         room.variance.resize(count, 0.0);
+        room.products.iter_mut().for_each(|products| products.resize(count, 0.0));
         room.ivar.clear();
         room.ivar.extend_from_slice(pixels.ivar);
         let Room { flux, variance, ivar, .. } = room;
@@ -231,22 +234,17 @@ impl Room {
 
     /// Sums each group.
     fn sum(&mut self, groups: &Groups, flux: &[f32]) {
-        self.data.clear();
-        self.model.clear();
-        self.pixels.clear();
-        for within in groups.list.iter().cloned() {
-            let ivar = &self.ivar[within.clone()];
-            let pairs = flux[within.clone()].iter().zip(&self.flux[within]);
-            let (mut data, mut model, mut pixels) = (0.0f32, 0.0f32, 0.0f32);
-            for (&ivar, (&flux, &of_model)) in ivar.iter().zip(pairs) {
-                data += ivar * flux;
-                model += ivar * of_model;
-                pixels += if ivar > 0.0 { 1.0 } else { 0.0 };
-            }
-            self.data.push(f64::from(data));
-            self.model.push(f64::from(model));
-            self.pixels.push(f64::from(pixels));
+        let [data, model, counts] = &mut self.products;
+        let products = data.iter_mut().zip(&mut *model).zip(counts.iter_mut());
+        let pixels = flux.iter().zip(&self.flux).zip(&self.ivar);
+        for (((data, model), count), ((flux, of_model), ivar)) in products.zip(pixels) {
+            *data = ivar * flux;
+            *model = ivar * of_model;
+            *count = if *ivar > 0.0 { 1.0 } else { 0.0 };
         }
+        groups.totals(data, &mut self.data);
+        groups.totals(model, &mut self.model);
+        groups.totals(counts, &mut self.pixels);
     }
 
     /// Finds the continuum: the ratio of data to model under the kernel; then once more with both
@@ -279,38 +277,48 @@ impl Room {
     /// of them (Hastie & Tibshirani 1990, section 3.5); `model` holds its weights.
     #[expect(clippy::cast_possible_truncation, reason = "flux is single precision")]
     fn compare(&mut self, groups: &Groups, data: &[f32]) {
-        self.chi2.clear();
-        self.freedom.clear();
-        self.share.clear();
-        let Self { model, sums: [squares, sum, _], .. } = self;
-        groups.sum(model, sum);
-        groups.sum_squared(model, squares);
+        let [continuum, chi2, share] = &mut self.products;
         for (at, within) in groups.list.iter().cloned().enumerate() {
-            let (continuum, rise) = (self.continuum[at] as f32, self.rise[at] as f32);
-            if continuum <= 0.0 || self.model[at] <= 0.0 {
-                self.chi2.push(0.0);
+            let (middle, rise) = (self.continuum[at] as f32, self.rise[at] as f32);
+            let places = continuum[within.clone()].iter_mut().zip(&groups.offset[within]);
+            places.for_each(|(continuum, place)| *continuum = middle + rise * place);
+        }
+        let model = self.flux.iter().zip(&self.variance).zip(&*continuum);
+        let observed = data.iter().zip(&self.ivar);
+        let sums = chi2.iter_mut().zip(share.iter_mut());
+        for ((chi2, share), (((flux, variance), continuum), (data, ivar))) in
+            sums.zip(model.zip(observed))
+        {
+            let residual = data - flux * continuum;
+            let of_model = variance * continuum * continuum;
+            let weight = ivar / (1.0 + ivar * of_model);
+            *chi2 = weight * residual * residual;
+            *share = weight * of_model;
+        }
+        groups.totals(chi2, &mut self.chi2);
+        groups.totals(share, &mut self.share);
+        let [squares, sum, _] = &mut self.sums;
+        groups.sum(&self.model, sum);
+        groups.sum_squared(&self.model, squares);
+        self.freedom.clear();
+        for at in 0..groups.list.len() {
+            if self.continuum[at] <= 0.0 || self.model[at] <= 0.0 {
+                (self.chi2[at], self.share[at]) = (0.0, 0.0);
                 self.freedom.push(0.0);
-                self.share.push(0.0);
                 continue;
             }
-            let model = self.flux[within.clone()].iter().zip(&self.variance[within.clone()]);
-            let observed = data[within.clone()].iter().zip(&self.ivar[within.clone()]);
-            let places = &groups.offset[within];
-            let (mut chi2, mut share) = (0.0f32, 0.0f32);
-            for (((flux, variance), (data, ivar)), place) in model.zip(observed).zip(places) {
-                let continuum = continuum + rise * place;
-                let residual = data - flux * continuum;
-                let of_model = variance * continuum * continuum;
-                let weight = ivar / (1.0 + ivar * of_model);
-                chi2 += weight * residual * residual;
-                share += weight * of_model;
-            }
-            self.chi2.push(f64::from(chi2));
-            self.share.push(f64::from(share));
-            let sums = &self.sums;
-            let (weight, sum, squares) = (self.model[at], sums[1][at], sums[0][at]);
-            let taken = weight * (2.0 * groups.own_weight() - squares / sum) / sum;
+            let weight = self.model[at];
+            let taken = weight * (2.0 * groups.own_weight() - squares[at] / sum[at]) / sum[at];
             self.freedom.push((self.pixels[at] - taken).max(0.0));
         }
     }
+}
+
+/// Whether two grids are equal to the last bit. Blocks of pixels are compared at once.
+fn is_same(one: &[f32], other: &[f32]) -> bool {
+    const BLOCK: usize = 64;
+    let differ = |(one, other): (&f32, &f32)| one.to_bits() ^ other.to_bits();
+    let mut blocks = one.chunks(BLOCK).zip(other.chunks(BLOCK));
+    one.len() == other.len()
+        && blocks.all(|(one, other)| one.iter().zip(other).map(differ).fold(0, |a, b| a | b) == 0)
 }

@@ -69,6 +69,20 @@ impl Groups {
         is_one.then(|| (group as usize, place.fract() - 0.5))
     }
 
+    /// The sum of each group, of a value of each pixel. Four sums run side by side.
+    pub(super) fn totals(&self, values: &[f32], out: &mut Vec<f64>) {
+        out.clear();
+        out.extend(self.list.iter().map(|within| {
+            let (fours, rest) = values[within.clone()].as_chunks::<4>();
+            let mut sums = [0.0f32; 4];
+            for four in fours {
+                sums.iter_mut().zip(four).for_each(|(sum, value)| *sum += value);
+            }
+            sums.iter_mut().zip(rest).for_each(|(sum, value)| *sum += value);
+            f64::from((sums[0] + sums[1]) + (sums[2] + sums[3]))
+        }));
+    }
+
     /// Sums under the kernel at each group, of a value of each group.
     pub(super) fn sum(&self, values: &[f64], out: &mut Vec<f64>) {
         sum(&self.kernel, values, out);
@@ -100,15 +114,24 @@ pub(super) fn rises(curve: &[f64], out: &mut Vec<f64>) {
     }));
 }
 
-/// One weight after the other over all groups, which runs in vectors.
+/// Both sides of the kernel at once; the few at the ends, where it is cut off, one by one.
 fn sum(kernel: &[f64; REACH + 1], values: &[f64], out: &mut Vec<f64>) {
     out.clear();
-    out.extend(values.iter().map(|value| kernel[0] * value));
-    for (apart, weight) in kernel.iter().enumerate().skip(1).take_while(|(n, _)| *n < values.len())
-    {
-        out.iter_mut().zip(&values[apart..]).for_each(|(sum, value)| *sum += weight * value);
-        out[apart..].iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
-    }
+    let within = |at: usize| {
+        let sides = kernel.iter().enumerate().skip(1).map(|(apart, weight)| {
+            let left = at.checked_sub(apart).map_or(0.0, |at| values[at]);
+            weight * (left + values.get(at + apart).copied().unwrap_or(0.0))
+        });
+        kernel[0] * values[at] + sides.sum::<f64>()
+    };
+    let ends = REACH.min(values.len());
+    out.extend((0..ends).map(within));
+    out.extend(values.windows(2 * REACH + 1).map(|near| {
+        (1..=REACH).fold(kernel[0] * near[REACH], |sum, apart| {
+            sum + kernel[apart] * (near[REACH - apart] + near[REACH + apart])
+        })
+    }));
+    out.extend((values.len().saturating_sub(REACH).max(ends)..values.len()).map(within));
 }
 
 #[cfg(test)]

@@ -38,5 +38,5 @@ pub use consistency::{Checker, Consistency, Expected};
 pub use fitter::{Fitted, Fitter};
 pub use forward::{FitError, Forward, Parameter, Plan};
 pub use interpolate::TAPS as FEWEST_PIXELS;
-pub use regions::{Limits, Region};
+pub use regions::{Curve, Limits, Region};
 pub use target::Observation;

@@ -296,7 +296,9 @@ fn a_model_that_errs_has_less_weight() {
     assert!((fitted.reduced_chi2() - 0.2).abs() < 0.03, "{}", fitted.reduced_chi2());
 }
 
-const LIMITS: Limits = Limits { whole: [1.2, 2.0], region: [2.0, 6.0] };
+fn limits() -> Limits {
+    Limits { whole: Curve(vec![1.2, 2.0]), region: Curve(vec![2.0, 6.0]), factors: vec![] }
+}
 
 /// Holds labels against a star, at a velocity or at the one that suits best.
 fn compare(labels: &[f64], star: &Star, rv: Option<f64>) -> Consistency {
@@ -307,7 +309,7 @@ fn compare(labels: &[f64], star: &Star, rv: Option<f64>) -> Consistency {
     let wave: Vec<f32> = star.wave.iter().map(|&wave| wave as f32).collect();
     let pixels = Pixels { wave: &wave, flux: &star.flux, ivar: &star.ivar };
     let expected = Expected { flux: &flux, variance: &vec![0.0; flux.len()] };
-    Checker::new(&model.wave, 50.0, LIMITS).compare(pixels, expected, rv).unwrap()
+    Checker::new(&model.wave, 50.0, limits()).compare(pixels, expected, rv).unwrap()
 }
 
 #[test]
@@ -353,7 +355,7 @@ fn the_spectrum_that_should_be_lies_on_the_data() {
     let wave: Vec<f32> = star.wave.iter().map(|&wave| wave as f32).collect();
     let pixels = Pixels { wave: &wave, flux: &star.flux, ivar: &star.ivar };
     let expected = Expected { flux: &flux, variance: &vec![0.0; flux.len()] };
-    let mut checker = Checker::new(&model.wave, 50.0, LIMITS);
+    let mut checker = Checker::new(&model.wave, 50.0, limits());
     checker.compare(pixels, expected, Some(33.0)).unwrap();
     let spectrum = checker.spectrum(&flux, 33.0);
     let mut compared = 0;

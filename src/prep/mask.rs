@@ -65,6 +65,26 @@ impl MaskRule {
     /// # Errors
     /// [`Code::FIBER_MASK`], [`Code::OR_MASK`] or [`Code::TOO_MANY_BAD_PIXELS`].
     pub fn apply(&self, spectrum: &Spectrum, window: Range<usize>) -> Result<Masked, Reject> {
+        let mut quality = self.judge(spectrum, window.clone())?;
+        let pixels = window.len();
+        let bits = self.bits(spectrum, window.clone());
+        let ivar = &spectrum.ivar()[window];
+        let good: Vec<bool> = match bits {
+            None => ivar.iter().map(|&ivar| ivar > 0.0).collect(),
+            Some(bits) => ivar.iter().zip(bits).map(|(&ivar, &bit)| is_good(ivar, bit)).collect(),
+        };
+        let bad = good.iter().filter(|&&good| !good).count();
+        self.allow(bad, pixels)?;
+        quality.set_if(bad > 0, Quality::BAD_PIXELS);
+        Ok(Masked { good, bad, quality })
+    }
+
+    /// What the masks say of the spectrum as a whole.
+    pub(super) fn judge(
+        &self,
+        spectrum: &Spectrum,
+        window: Range<usize>,
+    ) -> Result<Quality, Reject> {
         let mut quality = Quality::NONE;
         let fibermask = spectrum.meta.fibermask.unwrap_or(0);
         if self.fibermask != Rule::Ignore && fibermask != 0 {
@@ -73,7 +93,7 @@ impl MaskRule {
                 return Err(Code::FIBER_MASK.because(format!("the fibre mask is {fibermask}")));
             }
         }
-        let ormask = &spectrum.ormask()[window.clone()];
+        let ormask = &spectrum.ormask()[window];
         if self.ormask != Rule::Ignore && ormask.iter().any(|&bits| bits != 0) {
             quality = quality | Quality::OR_MASK;
             if self.ormask == Rule::Reject {
@@ -81,29 +101,37 @@ impl MaskRule {
                 return Err(Code::OR_MASK.because(format!("{pixels} pixels carry an ormask bit")));
             }
         }
-        let ivar = &spectrum.ivar()[window.clone()];
-        let bits = match self.pixels {
-            PixelMask::None => None,
-            PixelMask::Andmask => Some(&spectrum.andmask()[window.clone()]),
-            PixelMask::Ormask => Some(ormask),
-        };
-        let good: Vec<bool> = match bits {
-            None => ivar.iter().map(|&ivar| ivar > 0.0).collect(),
-            Some(bits) => {
-                ivar.iter().zip(bits).map(|(&ivar, &bit)| ivar > 0.0 && bit == 0).collect()
-            }
-        };
-        let bad = good.iter().filter(|&&good| !good).count();
-        if bad as f64 > self.max_bad_fraction * window.len() as f64 {
-            return Err(Code::TOO_MANY_BAD_PIXELS.because(format!(
-                "{bad} of {} pixels are unusable, the recipe allows {:.0} %",
-                window.len(),
-                100.0 * self.max_bad_fraction
-            )));
-        }
-        quality.set_if(bad > 0, Quality::BAD_PIXELS);
-        Ok(Masked { good, bad, quality })
+        Ok(quality)
     }
+
+    /// The bits of each pixel of which none may be set.
+    pub(super) fn bits<'a>(
+        &self,
+        spectrum: &'a Spectrum,
+        window: Range<usize>,
+    ) -> Option<&'a [u16]> {
+        match self.pixels {
+            PixelMask::None => None,
+            PixelMask::Andmask => Some(&spectrum.andmask()[window]),
+            PixelMask::Ormask => Some(&spectrum.ormask()[window]),
+        }
+    }
+
+    /// Whether so many unusable pixels of all are few enough.
+    pub(super) fn allow(&self, bad: usize, pixels: usize) -> Result<(), Reject> {
+        if bad as f64 <= self.max_bad_fraction * pixels as f64 {
+            return Ok(());
+        }
+        Err(Code::TOO_MANY_BAD_PIXELS.because(format!(
+            "{bad} of {pixels} pixels are unusable, the recipe allows {:.0} %",
+            100.0 * self.max_bad_fraction
+        )))
+    }
+}
+
+/// Whether a pixel counts. Both are always looked at, so that it runs in vectors.
+pub(super) fn is_good(ivar: f32, bits: u16) -> bool {
+    (ivar > 0.0) & (bits == 0)
 }
 
 #[cfg(test)]

@@ -246,7 +246,7 @@ impl Recipe {
         }?;
         if let Some(native) = &self.native {
             // What is good enough for the model is a row, whatever its native pixels are.
-            prepared.native = native.prepare(spectrum).map_or(Vec::new(), |native| native.input);
+            prepared.native = native.pixels(spectrum).unwrap_or_default();
         }
         Ok(prepared)
     }

@@ -1,8 +1,10 @@
 //! The recipe for models that are fitted: the pixels of a window as they were observed.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 
-use super::mask::MaskRule;
+use super::mask::{MaskRule, is_good};
 use super::snr::SnrRule;
 use super::{Prepared, Step};
 use crate::quality::Quality;
@@ -74,11 +76,28 @@ impl Native {
     }
 
     pub(super) fn prepare(&self, spectrum: &Spectrum) -> Result<Prepared, Reject> {
-        let Window { first, last, min_coverage, max_pixels, ref skip } = self.window;
-        let mut quality = match &self.snr {
+        let snr = match &self.snr {
             Some(snr) => snr.judge(&spectrum.meta)?,
             None => Quality::NONE,
         };
+        let window = self.range(spectrum)?;
+        let mut quality = snr | self.mask.judge(spectrum, window.clone())?;
+        let (input, bad_pixels) = self.values(spectrum, window.clone())?;
+        quality.set_if(bad_pixels > 0, Quality::BAD_PIXELS);
+        quality.set_if(spectrum.repaired() > 0, Quality::REPAIRED_VALUES);
+        let pixels = window.len();
+        Ok(Prepared { input, quality, pixels, bad_pixels, empty_bins: 0, native: Vec::new() })
+    }
+
+    /// The [`Pixels`] alone, for a spectrum that another recipe judges as a whole.
+    pub(super) fn pixels(&self, spectrum: &Spectrum) -> Result<Vec<f32>, Reject> {
+        let window = self.range(spectrum)?;
+        self.values(spectrum, window).map(|(values, _)| values)
+    }
+
+    /// The pixels in the window.
+    fn range(&self, spectrum: &Spectrum) -> Result<Range<usize>, Reject> {
+        let Window { first, last, min_coverage, max_pixels, .. } = self.window;
         let wave = spectrum.wave();
         let (begins, ends) = (wave[0].max(first), wave[wave.len() - 1].min(last));
         if ends - begins < min_coverage * (last - first) {
@@ -95,31 +114,41 @@ impl Native {
             return Err(Code::TOO_LARGE
                 .because(format!("{pixels} pixels in the window, the most is {max_pixels}")));
         }
-        let masked = self.mask.apply(spectrum, window.clone())?;
-        quality = quality | masked.quality;
-        quality.set_if(spectrum.repaired() > 0, Quality::REPAIRED_VALUES);
-        let is_skipped = |wave: f64| skip.iter().any(|&[from, to]| (from..=to).contains(&wave));
-        let counts: Vec<bool> = masked
-            .good
-            .iter()
-            .zip(&wave[window.clone()])
-            .map(|(&good, &wave)| good && !is_skipped(wave))
-            .collect();
-        let good = |values: &[f32]| -> Vec<f32> {
-            let values = values[window.clone()].iter().zip(&counts);
-            values.map(|(&value, &counts)| if counts { value } else { 0.0 }).collect()
-        };
-        let mut input = super::single_precision(&wave[window.clone()]);
-        input.extend(good(spectrum.flux()));
-        input.extend(good(spectrum.ivar()));
-        Ok(Prepared {
-            input,
-            quality,
-            pixels,
-            bad_pixels: masked.bad,
-            empty_bins: 0,
-            native: Vec::new(),
-        })
+        Ok(window)
+    }
+
+    /// Wavelength, flux and ivar, and how many pixels are unusable.
+    #[expect(clippy::cast_possible_truncation, reason = "the model takes single precision")]
+    fn values(
+        &self,
+        spectrum: &Spectrum,
+        window: Range<usize>,
+    ) -> Result<(Vec<f32>, usize), Reject> {
+        let pixels = window.len();
+        let wave = &spectrum.wave()[window.clone()];
+        let flux = &spectrum.flux()[window.clone()];
+        let ivar = &spectrum.ivar()[window.clone()];
+        let mut values = Vec::with_capacity(3 * pixels);
+        values.extend(wave.iter().map(|&wave| wave as f32));
+        if let Some(bits) = self.mask.bits(spectrum, window) {
+            let kept = |(value, good): (f32, bool)| if good { value } else { 0.0 };
+            let good = || ivar.iter().zip(bits).map(|(&ivar, &bit)| is_good(ivar, bit));
+            values.extend(flux.iter().copied().zip(good()).map(kept));
+            values.extend(ivar.iter().copied().zip(good()).map(kept));
+        } else {
+            let kept = |(&value, &ivar): (&f32, &f32)| if ivar > 0.0 { value } else { 0.0 };
+            values.extend(flux.iter().zip(ivar).map(kept));
+            values.extend(ivar.iter().zip(ivar).map(kept));
+        }
+        let bad = values[2 * pixels..].iter().map(|&ivar| usize::from(ivar == 0.0)).sum();
+        self.mask.allow(bad, pixels)?;
+        for &[from, to] in &self.window.skip {
+            let from = wave.partition_point(|&wave| wave < from);
+            let to = wave.partition_point(|&wave| wave <= to);
+            values[pixels + from..pixels + to].fill(0.0);
+            values[2 * pixels + from..2 * pixels + to].fill(0.0);
+        }
+        Ok((values, bad))
     }
 }
 

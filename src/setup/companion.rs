@@ -15,9 +15,9 @@ use super::forward::ReadyForward;
 use super::goodness::{Goodness, Missing, columns};
 use crate::catalogue::VectorColumn;
 use crate::config::Config;
-use crate::fit::{Checker, Expected, Limits};
+use crate::fit::{Checker, Curve, Expected, Limits};
 use crate::outcome::Identity;
-use crate::prep::{Pixels, Prepared, Recipe};
+use crate::prep::{Pixels, Prepared, Recipe, SPEED_OF_LIGHT};
 
 /// Spectra that the network computes at once. They stay in the processor's cache.
 const BATCH: usize = 16;
@@ -73,7 +73,7 @@ impl CompanionSetup {
 
     /// The pixels that the comparison needs.
     pub(super) fn recipe(&self) -> (Vec<toml::Table>, usize) {
-        native_recipe(&self.forward.wavelength, 0.0)
+        native_recipe(&self.forward.wavelength, 0.0, &self.spec.skip)
     }
 
     /// Name, version and the beginning of the network's hash.
@@ -121,15 +121,16 @@ impl CompanionSetup {
             Normalisation::Gaussian { fwhm } => fwhm,
             Normalisation::Continuum {} => SMOOTHING,
         };
-        let ConsistencySpec { limit, region_limit, .. } = self.spec;
-        let limits = Limits { whole: limit, region: region_limit };
+        let ConsistencySpec { limit, region_limit, region_factors, .. } = self.spec.clone();
+        let (whole, region) = (Curve(limit), Curve(region_limit));
+        let limits = Limits { whole, region, factors: region_factors };
         let checker = Checker::new(&self.forward.wavelength, fwhm, limits);
         Ok(Companion { setup: Arc::clone(self), engine, checker, variances, spectra })
     }
 
-    /// The squared error of the flux at each place from which a fit would start: that of the model,
-    /// and to first order what the errors of the regressor's labels, one independent of the other,
-    /// make of it.
+    /// The squared error of the flux at each place from which a fit would start: that of the model, of
+    /// what no model has, and to first order what the errors of the velocity and of the regressor's
+    /// labels, one independent of the other, make of it.
     fn variances(
         &self,
         runtime: &Runtime,
@@ -137,7 +138,9 @@ impl CompanionSetup {
     ) -> Result<Variances, EngineError> {
         let model = self.model();
         let manifest = &model.manifest;
-        let of_model: Vec<f32> = self.error.iter().map(|error| error * error).collect();
+        let pixels = self.error.iter().zip(&self.forward.wavelength);
+        let of_model: Vec<f32> =
+            pixels.map(|(error, &wave)| error * error + self.unmodelled(wave).powi(2)).collect();
         let places = match &manifest.fit {
             Some(fit) => fit.starts.clone(),
             None => vec![manifest.defaults()],
@@ -150,10 +153,38 @@ impl CompanionSetup {
         let variances = places.into_iter().map(|place| {
             let tangent = engine.run_with_jacobian(rows(std::slice::from_ref(&place)).view())?;
             let of_labels = self.of_labels(&tangent.jacobian.view());
-            let variance = of_model.iter().zip(of_labels).map(|(of, labels)| of + labels);
+            let of_velocity = self.of_velocity(&tangent.flux.row(0).to_vec());
+            let all = of_model.iter().zip(of_labels).zip(of_velocity);
+            let variance = all.map(|((model, labels), velocity)| model + labels + velocity);
             Ok((place, variance.collect()))
         });
         variances.collect()
+    }
+
+    /// By what part of the flux spectra are off here, beside noise. Ranges are wide, and the star's
+    /// velocity does not matter to them.
+    #[expect(clippy::cast_possible_truncation, reason = "flux is single precision")]
+    fn unmodelled(&self, wave: f64) -> f32 {
+        let ranges = self.spec.unmodelled.iter();
+        let here = ranges.filter(|[first, last, _]| (*first..*last).contains(&wave));
+        here.map(|[_, _, error]| *error as f32).fold(0.0, f32::max)
+    }
+
+    /// The variance that the error of the velocity makes. Pixels at an end have none:
+    /// a comparison does not use them.
+    #[expect(clippy::cast_possible_truncation, reason = "flux is single precision")]
+    fn of_velocity(&self, flux: &[f32]) -> Vec<f32> {
+        let wave = &self.forward.wavelength;
+        let error = self.spec.rv_error / SPEED_OF_LIGHT;
+        let mut variance = vec![0.0; flux.len()];
+        for (pixel, variance) in variance.iter_mut().enumerate().skip(1) {
+            if let Some(after) = flux.get(pixel + 1) {
+                let slope =
+                    f64::from(after - flux[pixel - 1]) / (wave[pixel + 1] - wave[pixel - 1]);
+                *variance = (slope * wave[pixel] * error).powi(2) as f32;
+            }
+        }
+        variance
     }
 
     /// The variance that the errors of labels make, for a Jacobian of one row.

@@ -253,7 +253,7 @@ impl FitEngine {
         let flux = flux.row(0).to_vec();
         let variance: Vec<f32> = self.plan.model_error.iter().map(|error| error * error).collect();
         let wave = &self.fitter.forward().wavelength;
-        let mut checker = Checker::new(wave, self.plan.smoothing_fwhm, self.plan.limits);
+        let mut checker = Checker::new(wave, self.plan.smoothing_fwhm, self.plan.limits.clone());
         let pixels = Pixels::of(&prepared.input);
         let expected = Expected { flux: &flux, variance: &variance };
         let verdict = checker.compare(pixels, expected, Some(f64::from(rv)));

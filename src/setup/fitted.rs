@@ -15,7 +15,7 @@ use super::goodness;
 use super::{Ready, SetupError, chosen, label_rule};
 use crate::catalogue::VectorColumn;
 use crate::config::Config;
-use crate::fit::{FEWEST_PIXELS, Limits, Parameter, Plan};
+use crate::fit::{Curve, FEWEST_PIXELS, Limits, Parameter, Plan};
 use crate::prep::{Doppler, Recipe};
 use crate::stage::Reading;
 
@@ -119,7 +119,11 @@ fn plan(model: &ForwardModel, fit: &FitSpec) -> Result<Plan, SetupError> {
             Normalisation::Continuum {} => SMOOTHING,
         },
         model_error: model.model_error()?,
-        limits: Limits { whole: fit.limit, region: fit.region_limit },
+        limits: Limits {
+            whole: Curve::straight(fit.limit),
+            region: Curve::straight(fit.region_limit),
+            factors: Vec::new(),
+        },
         max_rv_kms: MAX_RV,
     })
 }
@@ -148,7 +152,7 @@ fn as_regressor(forward: &ForwardManifest, wavelength: &[f64]) -> Manifest {
         valid: [-MAX_RV, MAX_RV],
     });
     let parameters = labels.len();
-    let (recipe, width) = native_recipe(wavelength, MAX_RV);
+    let (recipe, width) = native_recipe(wavelength, MAX_RV, &[]);
     let files = &forward.files;
     let output = OutputSpec {
         labels: "labels".into(),
@@ -198,8 +202,13 @@ const EARTHLY: [[f64; 2]; 5] =
     [[5574.0, 5584.0], [6275.0, 6325.0], [6860.0, 6965.0], [7160.0, 7340.0], [7590.0, 7720.0]];
 
 /// Mask rules as for the other models of low-resolution spectra, and the window that the model
-/// reaches at every velocity up to `max_rv`; and how many values that gives at most.
-pub(super) fn native_recipe(wavelength: &[f64], max_rv: f64) -> (Vec<toml::Table>, usize) {
+/// reaches at every velocity up to `max_rv`; and how many values that gives at most. `skip` is left
+/// out beside what is earthly.
+pub(super) fn native_recipe(
+    wavelength: &[f64],
+    max_rv: f64,
+    skip: &[[f64; 2]],
+) -> (Vec<toml::Table>, usize) {
     let max_pixels = OVERSAMPLING * wavelength.len();
     let end = |wavelength: Option<&f64>, rv| {
         wavelength.map_or(0.0, |&wavelength| Doppler::of(rv).to_observed(wavelength))
@@ -218,7 +227,7 @@ pub(super) fn native_recipe(wavelength: &[f64], max_rv: f64) -> (Vec<toml::Table
     native.insert("last".into(), last.into());
     native.insert("min_coverage".into(), MIN_COVERAGE.into());
     native.insert("max_pixels".into(), i64::try_from(max_pixels).unwrap_or(i64::MAX).into());
-    let skip = EARTHLY.iter().map(|range| toml::Value::from(range.to_vec()));
+    let skip = EARTHLY.iter().chain(skip).map(|range| toml::Value::from(range.to_vec()));
     native.insert("skip".into(), skip.collect::<Vec<_>>().into());
     (vec![mask, native], 3 * max_pixels)
 }

@@ -1,7 +1,8 @@
 //! The chi-square of rows, calibrated: how often good spectra are flagged, and spoilt ones.
 //!
-//! Spectra are those of the forward model with noise. The labels that a row is given are off by the
-//! errors that the manifest of the regressor states, so that this is what a night of such rows gives.
+//! Spectra are those of the forward model with noise. Labels and velocities that a row is given are
+//! off by the errors that the manifest of the regressor states, so that this is what a night of such
+//! rows gives. The limits come of spectra of another model, see `onnx/export/README.md`.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -47,8 +48,15 @@ fn with_the_true_labels_chi_square_is_that_of_noise() {
 #[test]
 fn good_rows_are_seldom_flagged_and_spoilt_ones_often() {
     let Some(mut population) = Population::new("the rates of poor fits") else { return };
+    let mut all = Vec::new();
     println!("| S/N | good | emission | artefact | wrong rv | two stars |");
-    for (snr, least) in [(30.0, [0.95, 0.8, 0.95, 0.75]), (60.0, [0.95; 4]), (120.0, [0.95; 4])] {
+    for (snr, least) in [
+        (20.0, [0.95, 0.05, 0.95, 0.3]),
+        (30.0, [0.95, 0.8, 0.95, 0.75]),
+        (60.0, [0.95; 4]),
+        (120.0, [0.95; 4]),
+        (200.0, [0.95; 4]),
+    ] {
         let stars: Vec<Star> = (0..500).map(|seed| population.star(seed, snr)).collect();
         let good = flagged(&mut population, &stars);
         let some = &stars[..100];
@@ -60,7 +68,11 @@ fn good_rows_are_seldom_flagged_and_spoilt_ones_often() {
         ];
         let rates = spoilt.map(|stars| flagged(&mut population, &stars));
         println!("| {snr} | {good:.3} | {} |", rates.map(|rate| format!("{rate:.2}")).join(" | "));
-        assert!(good <= 0.02, "S/N {snr}: {good} of good rows are flagged");
+        all.push((snr, good, rates, least));
+    }
+    for (snr, good, rates, least) in all {
+        // One and a half times what the manifest states, and two standard deviations of so few.
+        assert!(good <= 0.024, "S/N {snr}: {good} of good rows are flagged");
         for (rate, least) in rates.iter().zip(least) {
             assert!(*rate >= least, "S/N {snr}: {rates:?} of spoilt rows are flagged");
         }

@@ -10,7 +10,7 @@ use starmill::prep::Prepared;
 use starmill::quality::Quality;
 use starmill::setup::{Companion, Estimator, Goodness, Ready, ReadyForward, load_runtime};
 use starmill::spectrum::Meta;
-use starmill_onnx::ForwardEngine;
+use starmill_onnx::{ConsistencySpec, ForwardEngine};
 
 use super::support;
 
@@ -23,7 +23,9 @@ pub struct Population {
     engine: ForwardEngine,
     wave: Vec<f64>,
     companion: Box<Companion>,
-    errors: Vec<f64>,
+    spec: ConsistencySpec,
+    /// What spectra have beside star and noise, by pixel: a part of the flux.
+    beside: Vec<f64>,
 }
 
 /// A star and its row.
@@ -64,7 +66,7 @@ impl Population {
         config.infer.batch = 16;
         let runtime = load_runtime(&config).unwrap();
         let ready = Ready::open(&config, "fcresnet").unwrap();
-        let errors = ready.model.manifest.consistency.as_ref().unwrap().errors.clone();
+        let spec = ready.model.manifest.consistency.clone().unwrap();
         let Estimator::Network(_, Some(companion)) =
             ready.proven_estimator(runtime, &config).unwrap()
         else {
@@ -72,7 +74,14 @@ impl Population {
         };
         let forward = ReadyForward::open(&config, "payne").unwrap();
         let engine = forward.proven_spectra(runtime, &config, 1).unwrap();
-        Some(Self { engine, wave: forward.wavelength, companion, errors })
+        let of_model = forward.model.model_error().unwrap();
+        let beside = forward.wavelength.iter().zip(of_model).map(|(wave, of_model)| {
+            let mut ranges = spec.unmodelled.iter();
+            let error = ranges.find(|[first, last, _]| (first..last).contains(&wave));
+            f64::from(of_model).hypot(error.map_or(0.0, |[_, _, error]| *error))
+        });
+        let beside = beside.collect();
+        Some(Self { engine, wave: forward.wavelength, companion, spec, beside })
     }
 
     /// A giant whose other elements scatter, with labels that are off by their errors.
@@ -88,7 +97,7 @@ impl Population {
         let others: Vec<f64> = (0..10).map(|_| fe_h + 0.15 * random.normal()).collect();
         let labels = truth
             .iter()
-            .zip(&self.errors)
+            .zip(&self.spec.errors)
             .map(|(label, error)| (label + error * random.normal()) as f32);
         let labels: Vec<f32> = labels.collect();
         let pixels = (random.even(-6.0, 6.0)).round();
@@ -175,14 +184,17 @@ impl Population {
         let observed: Vec<f32> = wave
             .iter()
             .zip(flux)
-            .map(|(&wave, &flux)| {
-                (continuum(wave) * (f64::from(flux) + random.normal() / snr)) as f32
+            .zip(&self.beside)
+            .map(|((&wave, &flux), &beside)| {
+                let error = beside * random.normal() + random.normal() / snr;
+                (continuum(wave) * (f64::from(flux) + error)) as f32
             })
             .collect();
         let ivar = wave.iter().map(|&wave| ((continuum(wave) / snr).powi(-2)) as f32);
         let native = wave.iter().copied().chain(observed).chain(ivar).collect();
         let true_rv = SPEED_OF_LIGHT * (factor - 1.0);
-        Star { truth: vec![], labels: vec![], rv_kms: Some(true_rv), true_rv, native }
+        let rv_kms = Some(true_rv + self.spec.rv_error * random.normal());
+        Star { truth: vec![], labels: vec![], rv_kms, true_rv, native }
     }
 }
 

@@ -7,6 +7,8 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from starmill_export import consistency
+
 NAME = "fcresnet"
 VERSION = "1.0.0"
 TITLE = "FCResNet: six labels of giants from LAMOST low-resolution spectra degraded to R = 200"
@@ -109,27 +111,12 @@ def text(files: dict[str, bytes], scale: list[float], provenance: dict[str, str]
         for entry in tables:
             lines += table(f"[[{header}]]", entry)
     lines += table("[quality]", {"min_snr": MIN_SNR})
-    lines += table("[consistency]", CONSISTENCY)
+    names = [label["name"] for label in LABELS]
+    lines += table("[consistency]", consistency.section(NAME, names))
     lines += table("[golden]", {"tolerance": TOLERANCE, "scale": scale})
     lines += table("[provenance]", provenance)
     return "\n".join(lines) + "\n"
 
-
-# How rows are held against spectra of the forward model payne: the errors of the labels on held-out
-# spectra, the scatter in dex of the elements that this model does not give, and reduced chi-squares
-# beyond which a row is flagged (all variance noise, all variance the model's), by which so many
-# good rows are; see tests/consistency.
-LIMITS: dict[str, float | list[float]] = {
-    "scatter": 0.15,
-    "limit": [1.15, 4.0],
-    "region_limit": [2.2, 8.5],
-    "false_alarm": 0.01,
-}
-CONSISTENCY = {
-    "model": "payne",
-    "errors": [82.7, 0.321, 0.137, 0.124, 0.207, 0.149],
-    **LIMITS,
-}
 
 FILE_NAMES = {
     "onnx": "model.onnx",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from starmill_export import manifest
+from starmill_export import consistency, manifest
 from starmill_export.rrnet import batch_prepare, card_tables, evaluate, labels
 from starmill_export.rrnet.joined import Joined
 from starmill_export.rrnet.network_file import (
@@ -196,31 +196,10 @@ def manifest_text(
             lines += manifest.table(f"[[{header}]]", entry)
     spread = [float(f"{value:.6g}") for value in model.scaling.label_spread]
     lines += manifest.table("[quality]", {"min_snr": LEAST_SNR})
-    lines += manifest.table("[consistency]", consistency(family, names))
+    lines += manifest.table("[consistency]", consistency.section(family, names))
     lines += manifest.table("[golden]", {"tolerance": TOLERANCE, "scale": spread})
     lines += manifest.table("[provenance]", provenance)
     return "\n".join(lines) + "\n"
-
-
-# Root mean square errors of held-out spectra of S/N 40 to 80, of the cards.
-ERRORS = {
-    "rrnet": {
-        "teff": 70.0, "logg": 0.12, "fe_h": 0.048, "c_h": 0.16, "n_h": 0.27, "o_h": 0.26,
-        "mg_h": 0.076, "al_h": 0.26, "si_h": 0.13, "s_h": 0.27, "k_h": 0.27, "ca_h": 0.088,
-        "ti_h": 0.081, "cr_h": 0.092, "mn_h": 0.26, "ni_h": 0.086, "cu_h": 0.26,
-    },
-    "spemr": {
-        "teff": 100.0, "logg": 0.16, "fe_h": 0.064, "c_h": 0.19, "n_h": 0.27, "o_h": 0.26,
-        "mg_h": 0.096, "al_h": 0.26, "si_h": 0.17, "s_h": 0.27, "k_h": 0.27, "ca_h": 0.12,
-        "ti_h": 0.096, "cr_h": 0.12, "mn_h": 0.27, "ni_h": 0.11,
-    },
-}  # fmt: skip
-
-
-def consistency(family: str, names: list[str]) -> dict:
-    """The forward model beside a model, and what is expected of good rows."""
-    errors = [ERRORS[family].get(name, 0.3) for name in names]
-    return {"model": "payne-mrs", "errors": errors, **manifest.LIMITS}
 
 
 def _entry(role: str, content: bytes) -> str:
