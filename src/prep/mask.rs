@@ -129,7 +129,8 @@ impl MaskRule {
     }
 }
 
-/// Whether a pixel counts. Both are always looked at, so that it runs in vectors.
+/// Whether a pixel counts.
+#[expect(clippy::needless_bitwise_bool, reason = "both are looked at, so that it runs in vectors")]
 pub(super) fn is_good(ivar: f32, bits: u16) -> bool {
     (ivar > 0.0) & (bits == 0)
 }
