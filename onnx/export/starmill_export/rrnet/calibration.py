@@ -93,10 +93,10 @@ def _terms(fitted: Calibration, sigma: np.ndarray, spectra: np.ndarray) -> np.nd
     return a + b * np.clip(np.log(sigma), *fitted.log_sigma) + c * level + d * level**2
 
 
-def add_levels(builder: Builder, fitted: Calibration, source: str, pixels: int) -> str:
-    """The part of ln(factor) [N, labels] that the roughness of spectra [N, pixels] gives."""
+def add_roughness(builder: Builder, source: str, pixels: int) -> str:
+    """The roughness [N, 1] of spectra [N, pixels]."""
 
-    def constant(name: str, value: np.ndarray | float) -> str:
+    def constant(name: str, value: list | float) -> str:
         return builder.constant(f"roughness.{name}", np.asarray(value, np.float32))
 
     row = builder.add("Unsqueeze", [source, builder.ints(1)], "roughness.row")
@@ -107,7 +107,16 @@ def add_levels(builder: Builder, fitted: Calibration, source: str, pixels: int) 
     # A matrix product, for the reason that `network_file` gives.
     ones = builder.weight("roughness.ones", np.ones((pixels - 2, 1), np.float32))
     total = builder.add("MatMul", [squares, ones], "roughness.sum")
-    mean = builder.add("Div", [total, constant("count", float(pixels - 2))], "roughness")
+    return builder.add("Div", [total, constant("count", float(pixels - 2))], "roughness")
+
+
+def add_levels(builder: Builder, fitted: Calibration, source: str, pixels: int) -> str:
+    """The part of ln(factor) [N, labels] that the roughness of spectra [N, pixels] gives."""
+
+    def constant(name: str, value: np.ndarray | float) -> str:
+        return builder.constant(f"roughness.{name}", np.asarray(value, np.float32))
+
+    mean = add_roughness(builder, source, pixels)
     logged = builder.add("Log", [_bounded(builder, mean, fitted.roughness)], "roughness.log")
     level = builder.add("Sub", [logged, constant("centre", fitted.centre)], "roughness.level")
     square = builder.add("Mul", [level, level], "roughness.level2")
