@@ -15,7 +15,7 @@ const MAX_FIT: usize = 1000;
 /// Says what breaks a rule, as a phrase that names the key and the remedy.
 pub(crate) fn validate(manifest: &ForwardManifest) -> Result<(), String> {
     validate::schema(manifest.schema)?;
-    model_name(&manifest.name)?;
+    validate::model_name(&manifest.name)?;
     manifest.files.iter().try_for_each(validate::file)?;
     labels(&manifest.labels)?;
     let has_resolution = manifest.position("resolution").is_some();
@@ -27,16 +27,6 @@ pub(crate) fn validate(manifest: &ForwardManifest) -> Result<(), String> {
         return Err("golden.tolerance must be a positive number; correct it".into());
     }
     Ok(())
-}
-
-/// Names a folder alone and no column, so that a dash may stand in it.
-fn model_name(name: &str) -> Result<(), String> {
-    if validate::name("name", &name.replace('-', "_")).is_ok() {
-        return Ok(());
-    }
-    Err(format!(
-        "name {name:?} is not a name; use lower-case letters, digits, _ and -, with a letter first"
-    ))
 }
 
 fn labels(labels: &[ForwardLabel]) -> Result<(), String> {

@@ -19,7 +19,7 @@ pub struct Manifest {
     /// Always [`Kind::Regressor`], which may be left out.
     #[serde(default)]
     pub kind: Kind,
-    /// Name of the model, lower case, also the prefix of what it writes.
+    /// Name of the model, lower case.
     pub name: String,
     /// Version of the trained model.
     pub version: String,

@@ -13,7 +13,7 @@ const SCHEMA: u32 = 1;
 /// Says what breaks a rule, as a phrase that names the key and the remedy.
 pub(crate) fn validate(manifest: &Manifest) -> Result<(), String> {
     schema(manifest.schema)?;
-    name("name", &manifest.name)?;
+    model_name(&manifest.name)?;
     if manifest.surveys.is_empty() {
         return Err("surveys is empty; name at least one survey".into());
     }
@@ -80,6 +80,16 @@ pub(crate) fn name(key: &str, text: &str) -> Result<(), String> {
     }
     Err(format!(
         "{key} {text:?} is not a name; use lower-case letters, digits and _, with a letter first"
+    ))
+}
+
+/// Names a folder alone and no column, so that a dash may stand in it.
+pub(crate) fn model_name(text: &str) -> Result<(), String> {
+    if name("name", &text.replace('-', "_")).is_ok() {
+        return Ok(());
+    }
+    Err(format!(
+        "name {text:?} is not a name; use lower-case letters, digits, _ and -, with a letter first"
     ))
 }
 
