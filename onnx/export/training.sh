@@ -20,13 +20,18 @@ need_gfortran() {
     apt-get install -y -qq --no-install-recommends gfortran
 }
 
+# make_environment [FILE...]: with further lists of packages, an environment of their own.
 make_environment() {
     local requirements
+    if [ $# -gt 0 ]; then
+        venv=${venv%/*}/venv-${1#requirements-}
+        venv=${venv%.txt}
+    fi
     if [ ! -x "$venv/bin/python" ]; then
-        echo "creating a Python environment in .starmill/venv-rrnet"
+        echo "creating a Python environment in .starmill/${venv##*/}"
         python3 -m venv "$venv"
     fi
-    requirements=$(cat "$export_dir"/requirements{,-rrnet,-test}.txt)
+    requirements=$(cat "$export_dir"/requirements{,-rrnet,-test}.txt "${@/#/$export_dir/}")
     if [ "$requirements" != "$(cat "$venv/installed.txt" 2>/dev/null)" ]; then
         echo "installing into it, about 190 MB of wheels:"
         grep -h '==' <<<"$requirements"

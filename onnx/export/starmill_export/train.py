@@ -31,6 +31,7 @@ def train(
     rng: np.random.Generator,
     most_epochs: int,
     report: Callable[[str], None],
+    patience: int = PATIENCE,
 ) -> Trained:
     """Minimise the MSE of scaled labels; each set is (spectra [n, pixels], labels [n, outputs])."""
     spectra, labels = training
@@ -52,7 +53,7 @@ def train(
         else:
             stalled += 1
         best.epochs = epoch
-        if stalled >= PATIENCE:
+        if stalled >= patience:
             if rate <= LAST_RATE * 1.01:
                 break
             rate, stalled = rate * RATE_FACTOR, 0
