@@ -1,6 +1,7 @@
 """Training, export and evaluation of the models shipped with Starmill.
 
-The package `rrnet` is RRNet and SPEMR, `payne` the models from labels to spectra. The modules of
+The package `rrnet` is RRNet and SPEMR, `payne` the models from labels to spectra, `gaia_xp`
+FCResNet on Gaia's spectra, `table1` the methods that FCResNet is compared with. The modules of
 FCResNet in the order data meets them:
 
 `fetch`         pinned archives, hash-checked and opened, never installed
@@ -16,6 +17,7 @@ FCResNet in the order data meets them:
 `novelty`       how unlike the training inputs a spectrum is
 `weighting`     which mean of a bin's pixels serves
 `graph`         the ONNX file
+`ensembles`     several nets: errors and their covariance, and `ensemble_graph` the ONNX file
 `golden`        reference values for other implementations
 `lamost`        reader of the three LRS file layouts
 `evaluate`      figures on synthetic and on real spectra

@@ -42,7 +42,7 @@ def build(
 ) -> tuple[dict[str, bytes], str]:
     """Train and measure: the model folder's files by role, and its manifest."""
     model, members = training.ensemble(stars, settings, work, report)
-    findings = Findings.measure(stars, model, np.array(folder.VALID), settings, report)
+    findings = Findings.measure(stars, model, np.array(folder.VALID), settings, work, report)
     bright = zip(table.LABELS, findings.model[BRIGHT].robust, strict=True)
     provenance = {
         "command": folder.COMMAND,

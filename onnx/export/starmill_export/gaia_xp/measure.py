@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -61,17 +62,20 @@ class Findings:
         model: Ensemble,
         valid: np.ndarray,
         settings: Settings,
+        work: Path,
         report: Callable[[str], None],
     ) -> "Findings":
-        """On the test stars, with the label ranges `valid` [labels, 2]."""
+        """On the test stars, with the label ranges `valid` [labels, 2].
+
+        What the baseline says of them is kept in `work`.
+        """
         test = stars.part("test").labelled()
         found = model.outputs(test.inputs)
         residuals = found["labels"] - test.labels
         alone = Ensemble(
             model.members[:1] * 2, model.mean, model.spread, model.novelty, model.errors
         )
-        report("growing the baseline's trees")
-        baseline, grown = _baseline(stars, settings)
+        baseline, grown = _baseline(stars, settings, work, report)
         coverage = {}
         for name, bounds in MAGNITUDES.items():
             rows = _within(test.magnitude, bounds)
@@ -87,15 +91,25 @@ class Findings:
         )
 
 
-def _baseline(stars: Stars, settings: Settings) -> tuple[np.ndarray, str]:
-    """Labels of the test stars by trees that were grown on the training stars."""
-    training, validation, test = (
-        stars.part(name).labelled() for name in ("training", "validation", "test")
-    )
-    scaling = Scaling.of(training)
-    sets = [(part.inputs, scaling.labels(part)) for part in (training, validation)]
-    fitted = methods.boosted_trees(*sets, settings.trees)
-    return fitted.predict(test.inputs) * scaling.label_spread + scaling.label_mean, fitted.settings
+def _baseline(
+    stars: Stars, settings: Settings, work: Path, report: Callable[[str], None]
+) -> tuple[np.ndarray, str]:
+    """Labels of the test stars by trees that were grown on the training stars, and how."""
+    kept = work / f"baseline-{settings.trees}.npz"
+    if not kept.exists():
+        report("growing the baseline's trees")
+        training, validation, test = (
+            stars.part(name).labelled() for name in ("training", "validation", "test")
+        )
+        scaling = Scaling.of(training)
+        sets = [(part.inputs, scaling.labels(part)) for part in (training, validation)]
+        fitted = methods.boosted_trees(*sets, settings.trees)
+        labels = fitted.predict(test.inputs) * scaling.label_spread + scaling.label_mean
+        temporary = kept.with_suffix(".tmp.npz")
+        np.savez(temporary, labels=labels, settings=fitted.settings)
+        temporary.replace(kept)
+    with np.load(kept, allow_pickle=False) as archive:
+        return archive["labels"], str(archive["settings"])
 
 
 def _by_magnitude(residuals: np.ndarray, stars: Stars) -> dict[str, Precision]:

@@ -26,7 +26,7 @@ class Settings:
     trees: int
 
 
-FULL = Settings(5, 100, 1500)
+FULL = Settings(5, 200, 1500)
 SMOKE = Settings(3, 2, 20)
 
 
