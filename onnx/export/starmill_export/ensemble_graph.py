@@ -3,9 +3,10 @@
 import numpy as np
 import onnx
 
-from starmill_export import network
+from starmill_export import mixture_graph, network
 from starmill_export.ensembles import Ensemble
 from starmill_export.graph import INPUT, LABELS, NOVELTY, add_novelty
+from starmill_export.mixture import MixtureNovelty
 from starmill_export.rrnet import calibration
 from starmill_export.rrnet.builder import Builder
 
@@ -35,7 +36,10 @@ def build(model: Ensemble, name: str, version: str, producer: str) -> onnx.Model
     """`spectrum` [N, pixels] to what `Ensemble.outputs` gives; weights are stored as float16."""
     builder = Builder(half=True)
     pixels, labels = model.members[0][0][0].shape[0], len(model.mean)
-    add_novelty(builder, model.novelty)
+    if isinstance(model.novelty, MixtureNovelty):
+        mixture_graph.add(builder, model.novelty)
+    else:
+        add_novelty(builder, model.novelty)
     members = [
         add_net(builder, member, f"member{index}") for index, member in enumerate(model.members)
     ]

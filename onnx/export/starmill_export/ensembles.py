@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from starmill_export import network
+from starmill_export.mixture import MixtureNovelty
 from starmill_export.novelty import Novelty
 from starmill_export.rrnet.calibration import roughness
 
@@ -69,7 +70,7 @@ class Ensemble:
     members: list[network.Parameters]
     mean: np.ndarray
     spread: np.ndarray
-    novelty: Novelty
+    novelty: Novelty | MixtureNovelty
     errors: Errors
 
     def __call__(self, spectra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +117,10 @@ def features(
 
 
 def calibrate(
-    members: list[network.Parameters], novelty: Novelty, spectra: np.ndarray, labels: np.ndarray
+    members: list[network.Parameters],
+    novelty: Novelty | MixtureNovelty,
+    spectra: np.ndarray,
+    labels: np.ndarray,
 ) -> Errors:
     """Fit errors to validation `spectra` [n, pixels] and their scaled `labels` [n, labels]."""
     spectra = spectra.astype(np.float64)

@@ -34,8 +34,13 @@ class Novelty:
         return np.maximum(within, (residual**2).sum(axis=1) * self.off)
 
 
-def fit(training: np.ndarray, validation: np.ndarray, false_alarm: float) -> Novelty:
-    """Components from `training`, limits from `validation`.
+def fit(
+    training: np.ndarray,
+    validation: np.ndarray,
+    false_alarm: float,
+    count: int = COMPONENTS,
+) -> Novelty:
+    """As many components as `count` from `training`, limits from `validation`.
 
     About `false_alarm` of spectra like the validation set exceed 1: each of the two distances is
     granted half of it.
@@ -43,9 +48,9 @@ def fit(training: np.ndarray, validation: np.ndarray, false_alarm: float) -> Nov
     mean = training.mean(axis=0)
     centred = training - mean
     # Each pixel counts by its spread off the main subspace, found without weights at first.
-    components, _ = _principal(centred)
+    components, _ = _principal(centred, count)
     scale = 1 / (centred - centred @ components @ components.T).std(axis=0)
-    components, variances = _principal(centred * scale)
+    components, variances = _principal(centred * scale, count)
     checked = (validation - mean) * scale
     scores = checked @ components
     residual = checked - scores @ components.T
@@ -55,11 +60,11 @@ def fit(training: np.ndarray, validation: np.ndarray, false_alarm: float) -> Nov
     return Novelty(mean, scale, components, 1 / (variances * within), float(1 / off))
 
 
-def _principal(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Leading principal components [pixels, COMPONENTS] and the variances along them."""
+def _principal(centred: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Leading principal components [pixels, count] and the variances along them."""
     if len(centred) < centred.shape[1]:
         # Fewer spectra than pixels: the covariance would be the larger matrix.
         singular, vectors = np.linalg.svd(centred, full_matrices=False)[1:]
-        return vectors[:COMPONENTS].T, singular[:COMPONENTS] ** 2 / len(centred)
+        return vectors[:count].T, singular[:count] ** 2 / len(centred)
     variances, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
-    return vectors[:, : -COMPONENTS - 1 : -1], variances[: -COMPONENTS - 1 : -1]
+    return vectors[:, : -count - 1 : -1], variances[: -count - 1 : -1]

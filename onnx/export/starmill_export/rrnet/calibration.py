@@ -93,21 +93,21 @@ def _terms(fitted: Calibration, sigma: np.ndarray, spectra: np.ndarray) -> np.nd
     return a + b * np.clip(np.log(sigma), *fitted.log_sigma) + c * level + d * level**2
 
 
-def add_roughness(builder: Builder, source: str, pixels: int) -> str:
+def add_roughness(builder: Builder, source: str, pixels: int, name: str = "roughness") -> str:
     """The roughness [N, 1] of spectra [N, pixels]."""
 
-    def constant(name: str, value: list | float) -> str:
-        return builder.constant(f"roughness.{name}", np.asarray(value, np.float32))
+    def constant(part: str, value: list | float) -> str:
+        return builder.constant(f"{name}.{part}", np.asarray(value, np.float32))
 
-    row = builder.add("Unsqueeze", [source, builder.ints(1)], "roughness.row")
+    row = builder.add("Unsqueeze", [source, builder.ints(1)], f"{name}.row")
     kernel = constant("kernel", [[[1, -2, 1]]])
-    second = builder.add("Conv", [row, kernel], "roughness.differences", kernel_shape=[3])
-    flat = builder.add("Squeeze", [second, builder.ints(1)], "roughness.flat")
-    squares = builder.add("Mul", [flat, flat], "roughness.squares")
+    second = builder.add("Conv", [row, kernel], f"{name}.differences", kernel_shape=[3])
+    flat = builder.add("Squeeze", [second, builder.ints(1)], f"{name}.flat")
+    squares = builder.add("Mul", [flat, flat], f"{name}.squares")
     # A matrix product, for the reason that `network_file` gives.
-    ones = builder.weight("roughness.ones", np.ones((pixels - 2, 1), np.float32))
-    total = builder.add("MatMul", [squares, ones], "roughness.sum")
-    return builder.add("Div", [total, constant("count", float(pixels - 2))], "roughness")
+    ones = builder.weight(f"{name}.ones", np.ones((pixels - 2, 1), np.float32))
+    total = builder.add("MatMul", [squares, ones], f"{name}.sum")
+    return builder.add("Div", [total, constant("count", float(pixels - 2))], name)
 
 
 def add_levels(builder: Builder, fitted: Calibration, source: str, pixels: int) -> str:
