@@ -7,12 +7,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starmill_export import manifest, prepare
 
+if TYPE_CHECKING:
+    from starmill_export.rrnet.syntheses import Syntheses
+
 EXPORT = Path(__file__).resolve().parents[1]
 REPOSITORY = EXPORT.parents[1]
-CONTINUUM = EXPORT / "data" / "continuum.json"
+CONTINUA = {stars: EXPORT / "data" / f"continuum-{stars}.json" for stars in ("giants", "dwarfs")}
+SMOKE_NODES = 12
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,6 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     train.add_argument("--out", type=Path, default=REPOSITORY / "onnx/models/fcresnet")
     train.add_argument("--cache", type=Path, default=REPOSITORY / ".starmill/abinitio")
     train.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    train.add_argument(
+        "--stored-continua", action="store_true", help="take the continua in data/ as they are"
+    )
     train.add_argument(
         "--smoke", action="store_true", help="tiny sizes, and the stored continua: a test"
     )
@@ -42,18 +50,26 @@ def main(arguments: list[str] | None = None) -> int:
 def run_train(options: argparse.Namespace) -> int:
     """Fetch, build, simulate, train, evaluate and write."""
     from starmill_export import bossbrain, continuum, fetch, pipeline
+    from starmill_export.dwarfs import emulator, nodes
+    from starmill_export.stars import Stars
 
     started = time.monotonic()
 
     def report(message: str) -> None:
         print(f"[{time.monotonic() - started:6.0f} s] {message}", flush=True)
 
-    if not options.smoke:
+    if not (options.smoke or options.stored_continua):
         _compute_continua(options, report)
-    emulator_folder = fetch.opened(fetch.BOSSBRAIN, options.cache) / "bossbrain/data"
+    folder = fetch.opened(fetch.BOSSBRAIN, options.cache) / "bossbrain/data"
+    giants = bossbrain.Bossbrain(folder)
+    syntheses = _nodes(options, report)
+    node_errors = emulator.cross_validated(syntheses, giants)
+    report(f"emulator of dwarfs, held-out nodes: {node_errors}")
+    continua = [continuum.load(CONTINUA[name]) for name in ("giants", "dwarfs")]
+    stars = Stars(giants, emulator.fit(syntheses, giants), nodes.PIXELS, *continua)
     files, text = pipeline.build(
-        bossbrain.Bossbrain(emulator_folder),
-        continuum.load(CONTINUUM),
+        stars,
+        node_errors,
         pipeline.SMOKE if options.smoke else pipeline.FULL,
         _real_data(report),
         report,
@@ -61,6 +77,22 @@ def run_train(options: argparse.Namespace) -> int:
     manifest.write_folder(options.out, files, text)
     report(f"wrote {options.out}")
     return 0
+
+
+def _nodes(options: argparse.Namespace, report: Callable[[str], None]) -> "Syntheses":
+    """Spectra of dwarfs: those of the archive that STARMILL_LRS_NODES names, or computed."""
+    from starmill_export.dwarfs import nodes
+    from starmill_export.rrnet import syntheses
+
+    named = os.environ.get("STARMILL_LRS_NODES")
+    count = SMOKE_NODES if options.smoke else nodes.COUNT
+    path = Path(named) if named else options.cache / f"dwarfs-{count}.npz"
+    if not path.exists():
+        report(f"computing {count} spectra of dwarfs, some 7 CPU seconds each")
+        nodes.compute(path, options.cache, options.workers, report, count)
+    found = syntheses.read([path], nodes.LABELS)
+    report(f"{len(found.labels)} spectra of dwarfs")
+    return found
 
 
 def _compute_continua(options: argparse.Namespace, report: Callable[[str], None]) -> None:
@@ -72,16 +104,18 @@ def _compute_continua(options: argparse.Namespace, report: Callable[[str], None]
     if not executable.exists():
         report("compiling SYNSPEC")
         synspec.build(source / "src/synspec54.f", executable)
-    report("computing continua")
-    points, wavelength, flux = continuum.compute(
-        executable,
-        source / "python/synspec/data",
-        atmosphere.Atmospheres(models),
-        options.workers,
-    )
-    fitted, quality = continuum.fit(points, wavelength, flux)
-    continuum.save(CONTINUUM, fitted, quality)
-    report(f"continuum polynomial: {quality}")
+    for stars, grid in (("giants", continuum.GIANTS), ("dwarfs", continuum.DWARFS)):
+        report(f"computing continua of {stars}")
+        points, wavelength, flux = continuum.compute(
+            executable,
+            source / "python/synspec/data",
+            atmosphere.Atmospheres(models),
+            grid,
+            options.workers,
+        )
+        fitted, quality = continuum.fit(points, wavelength, flux)
+        continuum.save(CONTINUA[stars], fitted, quality, stars)
+        report(f"continuum polynomial: {quality}")
 
 
 def _real_data(report: Callable[[str], None]) -> Path | None:

@@ -1,4 +1,4 @@
-"""Continuum shapes of giants: SYNSPEC continua on a grid, and the polynomial that stands for them.
+"""Continuum shapes of stars: SYNSPEC continua on a grid, and the polynomial that stands for them.
 
 At each wavelength of SYNSPEC's own continuum grid a polynomial in the scaled variables of
 `_label_terms` gives the natural logarithm of the continuum, up to a constant common to all
@@ -16,9 +16,18 @@ import numpy as np
 from starmill_export import synspec
 from starmill_export.atmosphere import Atmospheres
 
-TEFF = [3600.0, 3850.0, 4200.0, 4650.0, 5100.0, 5550.0, 6000.0]
-LOGG = [0.3, 1.9, 3.5]
-METALLICITY = [-2.45, -1.5, -0.5, 0.5]
+GIANTS = [
+    [3600.0, 3850.0, 4200.0, 4650.0, 5100.0, 5550.0, 6000.0],
+    [0.3, 1.9, 3.5],
+    [-2.45, -1.5, -0.5, 0.5],
+]
+DWARFS = [
+    [4150.0, 4600.0, 5150.0, 5800.0, 6600.0, 7600.0],
+    [3.2, 4.1, 5.05],
+    [-2.5, -1.5, -0.5, 0.55],
+]
+"""Teff (K), log g and [M/H] of the models, all combinations."""
+
 WINDOW = (3950.0, 8210.0)
 
 
@@ -40,9 +49,13 @@ class Continuum:
 
 
 def compute(
-    executable: Path, atomic_data: Path, atmospheres: Atmospheres, workers: int
+    executable: Path,
+    atomic_data: Path,
+    atmospheres: Atmospheres,
+    grid: list[list[float]],
+    workers: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """SYNSPEC continua over the grid.
+    """SYNSPEC continua over a grid, GIANTS or DWARFS.
 
     Returns the grid points [n, 3] (teff, logg, [M/H]), air wavelengths [m] and fluxes [n, m].
     Points without a usable model atmosphere are left out.
@@ -55,7 +68,7 @@ def compute(
             return None
         return synspec.continuum(executable, atomic_data, point, layers, WINDOW)
 
-    points = list(itertools.product(TEFF, LOGG, METALLICITY))
+    points = list(itertools.product(*grid))
     with ThreadPoolExecutor(workers) as pool:
         results = list(pool.map(one, points))
     kept = [(point, result) for point, result in zip(points, results, strict=True) if result]
@@ -81,10 +94,10 @@ def fit(
     return Continuum(wavelength, coefficients), quality
 
 
-def save(path: Path, continuum: Continuum, quality: dict[str, float]) -> None:
+def save(path: Path, continuum: Continuum, quality: dict[str, float], stars: str) -> None:
     """Write the polynomial as JSON."""
     content = {
-        "about": "ln continuum of giants (SYNSPEC54): label terms x air wavelengths (Angstrom)",
+        "about": f"ln continuum of {stars} (SYNSPEC54): label terms x air wavelengths (Angstrom)",
         "fit": quality,
         "wavelength": continuum.wavelength.round(3).tolist(),
         "coefficients": continuum.coefficients.round(6).tolist(),

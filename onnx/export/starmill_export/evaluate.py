@@ -9,12 +9,15 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from starmill_export import lamost, prepare
+from starmill_export.ensembles import Ensemble
 from starmill_export.graph import Model
 
 SNR_BINS = [(8, 20), (20, 40), (40, 80), (80, 250)]
 GIANT_LOGG = 3.5
 GIANT_TEFF = (3700.0, 5900.0)
 LASP_COLUMNS = ["teff", "logg", "feh"]
+ABOVE = "S/N_g above 20"
+"""The name of the group of spectra that the figures in short are of."""
 
 
 @dataclass
@@ -25,6 +28,7 @@ class RealSpectra:
     degraded: np.ndarray
     labels: np.ndarray
     novelty: np.ndarray
+    sigma: np.ndarray | None
     rejected: dict[str, int]
 
     def rows(self, folder: str) -> np.ndarray:
@@ -32,14 +36,13 @@ class RealSpectra:
         return np.array([seen.path.parent.name == folder for seen in self.observations])
 
 
-def precision(difference: np.ndarray, snr_g: np.ndarray) -> dict[str, np.ndarray]:
-    """Standard deviation of predicted less true labels [n, labels], by S/N bin and above 20."""
-    rows = {f"{low}-{high}": (snr_g >= low) & (snr_g < high) for low, high in SNR_BINS}
-    rows["above 20"] = snr_g >= 20
-    return {name: difference[chosen].std(axis=0) for name, chosen in rows.items()}
+def snr_rows(snr_g: np.ndarray) -> dict[str, np.ndarray]:
+    """Which spectra lie in each S/N bin, and above 20."""
+    rows = {f"S/N_g {low}-{high}": (snr_g >= low) & (snr_g < high) for low, high in SNR_BINS}
+    return rows | {ABOVE: snr_g >= 20}
 
 
-def read_real(data: Path, model: Model, recipe: list[dict]) -> RealSpectra:
+def read_real(data: Path, model: Model | Ensemble, recipe: list[dict]) -> RealSpectra:
     """Read every LRS file below `data`, prepare it and run the model."""
     observations, results, rejected = [], [], {}
     for path in sorted(data.glob("lrs_*/*.fits*")):
@@ -50,22 +53,26 @@ def read_real(data: Path, model: Model, recipe: list[dict]) -> RealSpectra:
             rejected[reject.code] = rejected.get(reject.code, 0) + 1
             continue
         observations.append(observation)
-    labels, novelty = model(np.array([result.input for result in results]))
+    inputs = np.array([result.input for result in results])
+    labels, novelty = model(inputs)
+    sigma = model.outputs(inputs)["sigma"] if isinstance(model, Ensemble) else None
     degraded = np.array([result.degraded for result in results])
-    return RealSpectra(observations, degraded, labels, novelty, rejected)
+    return RealSpectra(observations, degraded, labels, novelty, sigma, rejected)
 
 
-def lasp_labels(data: Path, real: RealSpectra) -> np.ndarray:
-    """LASP's teff, logg and [Fe/H] [n, 3] for the rows that have them, else NaN."""
+def lasp_labels(data: Path, real: RealSpectra) -> tuple[np.ndarray, np.ndarray]:
+    """LASP's teff, logg and [Fe/H] and their errors [n, 3]; NaN for rows without them."""
+    columns = LASP_COLUMNS + [f"{column}_err" for column in LASP_COLUMNS]
     known = {}
     for path in sorted(data.glob("lrs_*/lasp_labels.csv")):
         with open(path, newline="") as stream:
             for row in csv.DictReader(stream):
                 key = path.parent.name, row["filename"]
-                known[key] = [float(row[column]) for column in LASP_COLUMNS]
-    missing = [np.nan] * len(LASP_COLUMNS)
+                known[key] = [float(row[column]) for column in columns]
+    missing = [np.nan] * len(columns)
     keys = [(seen.path.parent.name, seen.path.name) for seen in real.observations]
-    return np.array([known.get(key, missing) for key in keys])
+    found = np.array([known.get(key, missing) for key in keys])
+    return found[:, : len(LASP_COLUMNS)], found[:, len(LASP_COLUMNS) :]
 
 
 def is_giant(lasp: np.ndarray) -> np.ndarray:
@@ -74,34 +81,55 @@ def is_giant(lasp: np.ndarray) -> np.ndarray:
     return (logg < GIANT_LOGG) & (teff > GIANT_TEFF[0]) & (teff < GIANT_TEFF[1])
 
 
+def is_cool_dwarf(subclass: str) -> bool:
+    """M dwarfs in the words of LAMOST: M0, dM3, sdM1 and so on, but gM0 is a giant."""
+    return subclass.lstrip("sd").startswith("M")
+
+
 @dataclass
 class Agreement:
-    """Difference model less LASP of `count` spectra: median and robust spread of 3 labels."""
+    """Difference model less LASP of `count` spectra: median and robust spread of 3 labels.
+
+    `within` [2, 3] are the shares within one and two of the errors of both, in quadrature.
+    """
 
     count: int
     median: np.ndarray
     spread: np.ndarray
+    within: np.ndarray
 
 
-def agreement(real: RealSpectra, lasp: np.ndarray, rows: np.ndarray) -> Agreement:
+def agreement(
+    real: RealSpectra, lasp: np.ndarray, lasp_errors: np.ndarray, rows: np.ndarray
+) -> Agreement:
     """Compare the first three labels with LASP's over the chosen rows."""
     rows = rows & np.isfinite(lasp).all(axis=1)
-    difference = real.labels[rows, : lasp.shape[1]] - lasp[rows]
-    return Agreement(int(rows.sum()), np.median(difference, axis=0), robust_spread(difference))
+    count = lasp.shape[1]
+    difference = real.labels[rows, :count] - lasp[rows]
+    # A missing error of LASP's counts as none.
+    both = np.hypot(real.sigma[rows, :count], np.nan_to_num(lasp_errors[rows]))
+    within = np.array([np.mean(np.abs(difference) < times * both, axis=0) for times in (1, 2)])
+    return Agreement(
+        int(rows.sum()), np.median(difference, axis=0), robust_spread(difference), within
+    )
 
 
 @dataclass
 class RepeatScatter:
-    """Scatter of one visit, from pairs of visits of the same star."""
+    """Scatter of one visit, from pairs of visits of the same star.
+
+    `within` [2, labels] are the shares of pairs within one and two errors of their difference.
+    """
 
     pairs: int
     spread: np.ndarray
+    within: np.ndarray
 
 
-def repeat_differences(
+def repeat_pairs(
     data: Path, real: RealSpectra, snr_range: tuple[float, float], rows: np.ndarray | None = None
-) -> np.ndarray:
-    """Label differences [pairs, labels] of visits of one star, both of them in `rows`.
+) -> tuple[np.ndarray, np.ndarray]:
+    """First and second [pairs] of visits of one star, both of them in `rows`.
 
     The lower S/N_g of the pair lies within `snr_range`.
     """
@@ -112,15 +140,18 @@ def repeat_differences(
         and (rows is None or (rows[first] and rows[second]))
     ]
     first, second = np.array(pairs, int).reshape(-1, 2).T
-    return real.labels[first] - real.labels[second]
+    return first, second
 
 
 def repeat_scatter(
     data: Path, real: RealSpectra, snr_range: tuple[float, float], rows: np.ndarray | None = None
 ) -> RepeatScatter:
-    """Scatter of one visit, from the pairs that `repeat_differences` finds."""
-    differences = repeat_differences(data, real, snr_range, rows)
-    return RepeatScatter(len(differences), visit_spread(differences))
+    """Scatter of one visit, from the pairs that `repeat_pairs` finds."""
+    first, second = repeat_pairs(data, real, snr_range, rows)
+    differences = real.labels[first] - real.labels[second]
+    errors = np.hypot(real.sigma[first], real.sigma[second])
+    within = np.array([np.mean(np.abs(differences) < times * errors, axis=0) for times in (1, 2)])
+    return RepeatScatter(len(differences), visit_spread(differences), within)
 
 
 def calibration_scatter(data: Path, real: RealSpectra, degree: int) -> tuple[np.ndarray, float]:

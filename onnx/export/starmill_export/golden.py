@@ -1,29 +1,11 @@
-"""Reference values for other implementations: of the graph, and of each step of the recipe."""
+"""Reference values for other implementations: of each step of the recipe."""
 
 import numpy as np
 
 from starmill_export import prepare
-from starmill_export.graph import Model
 from starmill_export.prepare import Spectrum
 
 FIRST_LOG, LOG_STEP, PIXELS = 3.5682, 1e-4, 3909
-
-
-def model_cases(model: Model, inputs: dict[str, np.ndarray]) -> dict:
-    """`{"cases": [...]}` of named inputs with the labels and novelty of a float64 forward pass."""
-    cases = []
-    for name, values in inputs.items():
-        single = np.round(values, 6).astype(np.float32)
-        labels, novelty = model(single[None, :])
-        cases.append(
-            {
-                "name": name,
-                "input": [float(f"{value:.7g}") for value in single],
-                "labels": [float(f"{value:.9g}") for value in labels[0]],
-                "novelty": float(f"{novelty[0]:.9g}"),
-            }
-        )
-    return {"cases": cases}
 
 
 def recipe_cases(recipe: list[dict], seed: int) -> dict:

@@ -35,6 +35,12 @@ TELLURIC_BANDS = [
     (8115.0, 8370.0, 0.12, "water"),
 ]
 
+DARKEST = 1e-3
+"""Normalised flux below which there is none."""
+
+LINE_ERROR, LINE_REGION = 0.05, 50.0
+"""Of the logarithm of normalised flux, and over how many Angstrom it changes."""
+
 A_BAND = (7580.0, 7680.0)
 SODIUM = (5891.6, 5897.6)
 SKY_LINES = [5578.9, 6302.0, 6365.5]
@@ -50,6 +56,19 @@ def radial_velocity(count: int, rng: np.random.Generator) -> np.ndarray:
     """Velocities in km/s: disc stars, and one in five from the halo."""
     spread = np.where(rng.random(count) < 0.2, 150.0, 45.0)
     return rng.normal(0.0, spread)
+
+
+def line_errors(flux: np.ndarray, air: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Normalised spectra [n, air] with lines somewhat stronger or weaker, region by region.
+
+    Line lists and one-dimensional LTE are wrong so; a net that is not to lean on details which no
+    star has must not find them alike in all of its training stars.
+    """
+    nodes = np.arange(air[0], air[-1] + LINE_REGION, LINE_REGION)
+    hats = np.array([np.interp(air, nodes, row) for row in np.eye(len(nodes))], np.float32)
+    strengths = rng.normal(0, LINE_ERROR, (len(flux), len(nodes))).astype(np.float32)
+    # Emulators may go below zero in the darkest lines.
+    return np.maximum(flux, DARKEST) ** (1 + strengths @ hats)
 
 
 def observe_lines(

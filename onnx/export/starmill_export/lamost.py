@@ -22,6 +22,7 @@ class Observation:
     obsid: int | None
     snr_g: float
     object_class: str
+    subclass: str
     redshift: float
     spectrum: Spectrum
 
@@ -50,6 +51,7 @@ def read(path: Path) -> Observation:
         header.get("OBSID"),
         float(header.get("SNRG", header.get("SN_G", -9999.0))),
         str(header.get("CLASS", "")).strip(),
+        str(header.get("SUBCLASS", "")).strip(),
         float(header.get("Z", -9999.0)),
         spectrum,
     )

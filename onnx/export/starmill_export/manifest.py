@@ -10,8 +10,8 @@ from pathlib import Path
 from starmill_export import consistency
 
 NAME = "fcresnet"
-VERSION = "1.0.0"
-TITLE = "FCResNet: six labels of giants from LAMOST low-resolution spectra degraded to R = 200"
+VERSION = "2.0.0"
+TITLE = "FCResNet: six labels of dwarfs and giants from LAMOST low-resolution spectra at R = 200"
 PAPER = (
     "Li et al. 2025, Estimating Stellar Atmospheric Parameters and Elemental Abundances "
     "Using Fully Connected Residual Network"
@@ -48,14 +48,14 @@ LABELS = [
         "unit": "K",
         "ucd": "phys.temperature.effective",
         "description": "Effective temperature",
-        "valid": [3700.0, 5900.0],
+        "valid": [3700.0, 7300.0],
     },
     {
         "name": "logg",
         "unit": "dex",
         "ucd": "phys.gravity",
         "description": "Logarithm of the surface gravity in cm/s2",
-        "valid": [0.0, 3.5],
+        "valid": [0.0, 4.9],
     },
     {
         "name": "fe_h",
@@ -87,8 +87,18 @@ DERIVED = [
 ]
 
 
-def text(files: dict[str, bytes], scale: list[float], provenance: dict[str, str]) -> str:
-    """The manifest of a folder that holds `files`, by their role: onnx, golden, card, ..."""
+def text(
+    files: dict[str, bytes],
+    outputs: list[tuple[str, dict]],
+    scale: list[float],
+    errors: list[float],
+    provenance: dict[str, str],
+) -> str:
+    """The manifest of a folder that holds `files`, by their role: onnx, golden, card, ...
+
+    `outputs` are the tables of the graph's outputs; `errors` of the labels on held-out spectra are
+    what the consistency of rows is measured by.
+    """
     top = {
         "schema": 1,
         "name": NAME,
@@ -105,14 +115,15 @@ def text(files: dict[str, bytes], scale: list[float], provenance: dict[str, str]
         digest = hashlib.sha256(content).hexdigest()
         lines.append(f'{role} = {{ path = "{FILE_NAMES[role]}", sha256 = "{digest}" }}')
     lines += table("[input]", {"name": "spectrum", "pixels": 143})
-    outputs = {"labels": "labels", "novelty": "novelty", "novelty_false_alarm": FALSE_ALARM}
-    lines += table("[output]", outputs)
+    for header, entry in outputs:
+        lines += table(header, entry)
     for header, tables in (("recipe", RECIPE), ("label", LABELS), ("derived", DERIVED)):
         for entry in tables:
             lines += table(f"[[{header}]]", entry)
     lines += table("[quality]", {"min_snr": MIN_SNR})
-    names = [label["name"] for label in LABELS]
-    lines += table("[consistency]", consistency.section(NAME, names))
+    # The limits are those of the last calibration, the errors those of this model.
+    stated = consistency.section(NAME, [label["name"] for label in LABELS])
+    lines += table("[consistency]", stated | {"errors": errors})
     lines += table("[golden]", {"tolerance": TOLERANCE, "scale": scale})
     lines += table("[provenance]", provenance)
     return "\n".join(lines) + "\n"

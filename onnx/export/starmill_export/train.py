@@ -32,6 +32,7 @@ def train(
     most_epochs: int,
     report: Callable[[str], None],
     patience: int = PATIENCE,
+    last_rate: float = LAST_RATE,
 ) -> Trained:
     """Minimise the MSE of scaled labels; each set is (spectra [n, pixels], labels [n, outputs])."""
     spectra, labels = training
@@ -54,7 +55,7 @@ def train(
             stalled += 1
         best.epochs = epoch
         if stalled >= patience:
-            if rate <= LAST_RATE * 1.01:
+            if rate <= last_rate * 1.01:
                 break
             rate, stalled = rate * RATE_FACTOR, 0
             report(f"epoch {epoch}: learning rate {rate:.0e}, best {best.validation_loss:.5f}")

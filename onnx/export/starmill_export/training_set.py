@@ -1,26 +1,20 @@
-"""Synthetic giants: their labels, and their spectra as a LAMOST file would hold them."""
+"""Synthetic stars: spectra as a LAMOST file would hold them, and as the recipe leaves them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from starmill_export import instrument
-from starmill_export.bossbrain import WAVELENGTH_AIR, Bossbrain
-from starmill_export.continuum import Continuum
+from starmill_export.bossbrain import WAVELENGTH_AIR
 from starmill_export.prepare import Spectrum, grid
+from starmill_export.stars import OnlyGiants, Stars
 
 LABELS = ["teff", "logg", "fe_h", "c_fe", "n_fe", "mg_fe"]
 EMULATOR_LABELS = ["teff", "logg", "mh", "cm", "nm", "mgm"]
 """The same labels as bossbrain names them: it has no iron apart from [M/H]."""
 
-TEFF = (3600.0, 5990.0)
-LOGG = (0.0, 3.5)
-METALLICITY = (-2.45, 0.5)
-ABUNDANCE = (-0.6, 0.6)
-FREE_SHARE = 0.35
 SNR_G = (8.0, 250.0)
 BATCH = 500
-EMULATED = slice(820, 9420)
 
 
 @dataclass
@@ -36,13 +30,14 @@ class Batch:
 class Examples:
     """Prepared inputs [n, pixels] with their labels [n, LABELS].
 
-    `free` marks the rows whose labels follow no trend.
+    `free` marks the rows whose labels follow no trend, `dwarf` those drawn as dwarfs or subgiants.
     """
 
     inputs: np.ndarray
     labels: np.ndarray
     snr_g: np.ndarray
     free: np.ndarray
+    dwarf: np.ndarray
 
     def part(self, first: float, last: float) -> "Examples":
         """The rows between two fractions of the whole."""
@@ -52,78 +47,41 @@ class Examples:
         """The rows of at least this S/N."""
         return self._rows(self.snr_g >= snr_g)
 
+    def ordinary(self) -> "Examples":
+        """The rows that follow the trends of the Galaxy."""
+        return self._rows(~self.free)
+
     def _rows(self, rows: slice | np.ndarray) -> "Examples":
-        return Examples(self.inputs[rows], self.labels[rows], self.snr_g[rows], self.free[rows])
+        return Examples(*(column[rows] for column in vars(self).values()))
 
 
-def generate(
-    count: int, emulator: Bossbrain, continuum: Continuum, recipe: list[dict], seed: int
-) -> Examples:
+def generate(count: int, stars: Stars | OnlyGiants, recipe: list[dict], seed: int) -> Examples:
     """Simulate `count` stars, one spectrum each, and keep those that the recipe accepts."""
     rng = np.random.default_rng(seed)
-    labels, free = sample_labels(count, emulator, rng)
+    labels, free, dwarf = stars.sample(count, rng)
     inputs, snr_g = [], []
     for start in range(0, count, BATCH):
-        batch = simulate(labels[start : start + BATCH], emulator, continuum, rng)
+        batch = simulate(labels[start : start + BATCH], stars, rng)
         inputs.append(prepare_batch(batch, recipe).astype(np.float32))
         snr_g.append(batch.snr_g)
     stacked = np.concatenate(inputs)
     kept = np.isfinite(stacked).all(axis=1)
-    columns = [emulator.labels.index(name) for name in EMULATOR_LABELS]
-    return Examples(
-        stacked[kept], labels[kept][:, columns], np.concatenate(snr_g)[kept], free[kept]
-    )
+    columns = [stars.labels.index(name) for name in EMULATOR_LABELS]
+    snr = np.concatenate(snr_g)[kept]
+    return Examples(stacked[kept], labels[kept][:, columns], snr, free[kept], dwarf[kept])
 
 
-def sample_labels(
-    count: int, emulator: Bossbrain, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Labels [count, 22] of the emulator, and which rows are free of astrophysical trends.
-
-    Most rows follow the giant branch and the trends of the Galaxy with generous scatter; the rest
-    (`FREE_SHARE`) are uniform and independent in every label, so that a label cannot be read off
-    its correlation with another.
-    """
-    labels = np.zeros((count, len(emulator.labels)))
-    column = {name: labels[:, index] for index, name in enumerate(emulator.labels)}
-    teff = rng.uniform(*TEFF, count)
-    branch = 3.4 - (5050 - teff) / 1000 * 1.9 + rng.normal(0, 0.4, count)
-    column["teff"][:] = teff
-    column["logg"][:] = np.where(teff > 5100, rng.uniform(1.5, 3.5, count), branch).clip(*LOGG)
-    populations = rng.choice([-0.1, -0.45, -1.2], count, p=[0.5, 0.35, 0.15])
-    metallicity = (populations + rng.normal(0, 0.25, count)).clip(*METALLICITY)
-    column["mh"][:] = metallicity
-    rich = np.where(rng.random(count) < 0.6, 0.03, 0.25)
-    alpha = (rich - 0.05 * metallicity + rng.normal(0, 0.05, count)).clip(-0.3, 0.5)
-    mixing = np.clip((3.2 - column["logg"]) / 2.5, 0, 1)
-    column["cm"][:] = -0.05 - 0.15 * mixing + rng.normal(0, 0.14, count)
-    column["nm"][:] = 0.05 + 0.30 * mixing + rng.normal(0, 0.15, count)
-    for name in ("om", "mgm", "sim", "cam", "tim"):
-        column[name][:] = alpha + rng.normal(0, 0.07, count)
-    for name in ("nam", "alm", "vm", "crm", "mnm", "com", "nim", "scm", "bam", "cem", "ndm", "zrm"):
-        column[name][:] = rng.normal(0, 0.1, count)
-    free = rng.random(count) < FREE_SHARE
-    rows = int(free.sum())
-    column["logg"][free] = rng.uniform(*LOGG, rows)
-    column["mh"][free] = rng.uniform(*METALLICITY, rows)
-    labels[free, 3:] = rng.uniform(*ABUNDANCE, (rows, labels.shape[1] - 3))
-    labels[:, 3:] = labels[:, 3:].clip(*ABUNDANCE)
-    return labels, free
-
-
-def simulate(
-    labels: np.ndarray, emulator: Bossbrain, continuum: Continuum, rng: np.random.Generator
-) -> Batch:
-    """Observe stars of `labels` [n, 22]."""
+def simulate(labels: np.ndarray, stars: Stars | OnlyGiants, rng: np.random.Generator) -> Batch:
+    """Observe stars of `labels` [n, stars.labels]."""
     count = len(labels)
-    air = WAVELENGTH_AIR[EMULATED]
+    air = WAVELENGTH_AIR[stars.pixels]
     flux = instrument.observe_lines(
-        emulator.flux(labels, EMULATED),
+        instrument.line_errors(stars.flux(labels), air, rng),
         air,
         instrument.radial_velocity(count, rng),
         rng.uniform(1500, 2100, count),
     )
-    flux *= np.exp(continuum.logarithm(labels[:, :3], instrument.NATIVE))
+    flux *= np.exp(stars.log_continuum(labels, instrument.NATIVE))
     flux *= instrument.reddening(rng.exponential(0.2, count).clip(0, 1.5))
     flux *= instrument.telluric(count, rng)
     flux *= instrument.calibration(count, rng)

@@ -45,7 +45,8 @@ def compare(
         return Comparison(precision, np.nan, np.nan, np.nan)
     real = evaluate.read_real(data, model, recipe)
     rng = np.random.default_rng(seed)
-    differences = evaluate.repeat_differences(data, real, (20.0, np.inf)) / model.spread
+    first, second = evaluate.repeat_pairs(data, real, (20.0, np.inf))
+    differences = (real.labels[first] - real.labels[second]) / model.spread
     draws = rng.integers(len(differences), size=(RESAMPLES, len(differences)))
     resampled = [evaluate.visit_spread(differences[rows]).mean() for rows in draws]
     moved = blanking_shift(model, recipe, real, rng)

@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from starmill_export import continuum
+from starmill_export import cli, continuum
 from starmill_export.bossbrain import WAVELENGTH_AIR
+from starmill_export.stars import Stars
 
 EXPORT = Path(__file__).resolve().parents[1]
 REPOSITORY = EXPORT.parents[1]
 MODEL = REPOSITORY / "onnx/models/fcresnet"
 
+PIXELS = slice(940, 9361)
 EMULATOR_LABELS = (
     "teff logg mh cm nm om nam mgm alm sim cam tim vm crm mnm com nim scm bam cem ndm zrm"
 )
@@ -33,17 +35,25 @@ class ToyEmulator:
         return (1 - depths @ lines).astype(np.float32)
 
 
+class ToyDwarfs(ToyEmulator):
+    """The same lines, weaker and on the pixels of `Stars`."""
+
+    def flux(self, labels: np.ndarray) -> np.ndarray:
+        return 1 - 0.8 * (1 - super().flux(labels, PIXELS))
+
+
 @pytest.fixture
 def emulator():
     return ToyEmulator()
 
 
 @pytest.fixture
-def stored_continuum():
-    return continuum.load(EXPORT / "data/continuum.json")
+def stars(emulator):
+    continua = [continuum.load(cli.CONTINUA[name]) for name in ("giants", "dwarfs")]
+    return Stars(emulator, ToyDwarfs(), PIXELS, *continua)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_data():
     folder = Path(os.environ.get("STARMILL_REAL_DATA", REPOSITORY / "../shared/data/real"))
     if not folder.is_dir():

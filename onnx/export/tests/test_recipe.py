@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from starmill_export import golden, instrument, manifest, prepare, training_set, weighting
+from starmill_export import golden, instrument, manifest, prepare, sampling, training_set, weighting
 from starmill_export.prepare import Reject, Spectrum
 
 MASK, DEGRADE, _ = manifest.RECIPE
@@ -55,11 +55,11 @@ def test_clean_spectra_degrade_as_in_coronagraph(name):
 
 
 @pytest.mark.parametrize("name", weighting.WEIGHTINGS)
-def test_batches_equal_single_spectra(name, emulator, stored_continuum):
+def test_batches_equal_single_spectra(name, stars):
     rng = np.random.default_rng(5)
     recipe = weighting.recipe_with(manifest.RECIPE, name)
-    labels, _ = training_set.sample_labels(40, emulator, rng)
-    batch = training_set.simulate(labels, emulator, stored_continuum, rng)
+    labels, _, _ = sampling.stars(40, stars.labels, rng)
+    batch = training_set.simulate(labels, stars, rng)
     batch.ivar[0, 1000:1120] = 0
     batch.ivar[1, :800] = 0
     together = training_set.prepare_batch(batch, recipe)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from starmill_export import training_set
+from starmill_export import sampling
 from starmill_export.payne import fit, giants, labels, net, pipeline, prior
 from starmill_export.payne.fit import Plan
 from starmill_export.payne.giants import Giants
@@ -82,7 +82,7 @@ def k_giants(source: Giants, count: int, rng: np.random.Generator) -> np.ndarray
     """Labels [count, names] of K giants that follow the trends of the Galaxy."""
     kept = np.empty((0, len(source.names)))
     while len(kept) < count:
-        rows, free = training_set.sample_labels(10 * count, source.emulator, rng)
+        rows, free = sampling.giants(10 * count, source.emulator.labels, rng)
         drawn = source.of_emulator(rows[~free])
         inside = (drawn[:, 0] >= TEFF[0]) & (drawn[:, 0] <= TEFF[1]) & (drawn[:, 1] <= MOST_LOGG)
         kept = np.vstack([kept, drawn[inside & ~giants.is_carbon_star(drawn)]])

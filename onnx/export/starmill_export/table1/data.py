@@ -7,6 +7,7 @@ import numpy as np
 
 from starmill_export import bossbrain, continuum, fetch, manifest, training_set
 from starmill_export.gaia_xp import table
+from starmill_export.stars import OnlyGiants
 from starmill_export.table1.methods import Set
 
 COUNT = 30_500
@@ -51,8 +52,9 @@ class Task:
 def lrs(cache: Path) -> Task:
     """Synthetic giants as fcresnet 1.0 learns from, prepared by its recipe: 143 pixels."""
     emulator = bossbrain.Bossbrain(fetch.opened(fetch.BOSSBRAIN, cache) / "bossbrain/data")
-    stored = continuum.load(EXPORT / "data/continuum.json")
-    examples = training_set.generate(COUNT, emulator, stored, manifest.RECIPE, SEED)
+    stored = continuum.load(EXPORT / "data/continuum-giants.json")
+    giants = OnlyGiants(emulator, stored)
+    examples = training_set.generate(COUNT, giants, manifest.RECIPE, SEED)
     bounds = [(0.0, 0.6), (0.6, 0.8), (0.8, 1.0)]
     parts = [examples.part(*ends).above(manifest.MIN_SNR) for ends in bounds]
     return Task.of(training_set.LABELS, [(part.inputs, part.labels) for part in parts])
