@@ -217,5 +217,5 @@ fn a_flipped_bit_that_sqlite_would_believe_is_found() {
     // Pages also hold copies of rows between the rows, which are read by nobody.
     assert_eq!(found("00017.fits.gz"), 2, "the table of inputs and its index");
     assert_eq!(found("segment-00000007-"), 2, "the table of segments and its index");
-    assert_eq!(found("fcresnet 1.0.0 ("), 1, "the note of the model");
+    assert_eq!(found("fcresnet 2.0.0 ("), 1, "the note of the model");
 }
