@@ -61,6 +61,10 @@ that command in the same run, and is marked *synthetic* or *real*.
 < 5900 K), with S/N_g above 20 in LAMOST low-resolution spectra: to try the pipeline, to rank and to
 select, and as a first guess.
 
+**With care**: dwarfs cooler than 5300 K, which come out too cool by more than their errors (the
+table of LASP); `*_err` of real stars in general, which hold what noise does and not what computed
+spectra get wrong.
+
 **Not for**: M dwarfs, stars hotter than 7300 K, and anything that is not a star; the tables below
 say how many of them novelty and the label ranges tell apart. Not for abundances to be published:
 the spectra it learnt from are one-dimensional LTE models, and the zero points of its labels are
@@ -136,7 +140,8 @@ def _errors(findings: Findings) -> str:
 the spread of the nets, the roughness of the pixels and the novelty
 (`starmill_export/ensembles.py`).
 The covariance is their correlation there. `sigma_raw` is the spread of the nets, which knows
-nothing of noise that misleads all of them.
+nothing of noise that misleads all of them. What real spectra have beside synthetic ones is in
+neither: the table of LASP below shows how far the errors hold there.
 
 Shares of held-out spectra within one and two errors of the truth (*synthetic*); of Gaussian errors
 they would be 68 % and 95 %. *Joint* is of all labels together, within the ellipsoids of the

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +77,20 @@ def run_train(options: argparse.Namespace) -> int:
     )
     manifest.write_folder(options.out, files, text)
     report(f"wrote {options.out}")
+    if not options.smoke:
+        _state_errors(text)
     return 0
+
+
+def _state_errors(text: str) -> None:
+    """Keep the errors that a manifest states for the next calibration of its limits."""
+    from starmill_export import consistency
+
+    parsed = tomllib.loads(text)
+    names = [label["name"] for label in parsed["label"]]
+    errors = dict(zip(names, parsed["consistency"]["errors"], strict=True))
+    consistency.renew(parsed["name"], errors)
+    print("limits of [consistency] are of the model before: see the README, consistency.cli")
 
 
 def _nodes(options: argparse.Namespace, report: Callable[[str], None]) -> "Syntheses":

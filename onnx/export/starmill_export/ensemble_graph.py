@@ -126,15 +126,25 @@ def _sum(builder: Builder, terms: list[str], name: str) -> str:
     return total
 
 
+def _logarithm(builder: Builder, value: str, name: str) -> str:
+    """In double precision: the kernel for single treats the last few values of a batch otherwise.
+
+    Equal rows could differ in the last bit.
+    """
+    double = builder.add("Cast", [value], f"{name}.double", to=onnx.TensorProto.DOUBLE)
+    logged = builder.add("Log", [double], f"{name}.logged")
+    return builder.add("Cast", [logged], name, to=onnx.TensorProto.FLOAT)
+
+
 def _features(builder: Builder, model: Ensemble, mean: str, raw: str, pixels: int) -> str:
     """What `ensembles.features` gives, held within the bounds."""
     square = builder.add("Mul", [mean, mean], "features.mean2")
-    logged = builder.add("Log", [raw], "features.spread")
+    logged = _logarithm(builder, raw, "features.spread")
     rough = calibration.add_roughness(builder, INPUT, pixels)
-    level = builder.add("Log", [rough], "features.roughness")
+    level = _logarithm(builder, rough, "features.roughness")
     level2 = builder.add("Mul", [level, level], "features.roughness2")
     distance = builder.add("Unsqueeze", [NOVELTY, builder.ints(1)], "features.distance")
-    distance = builder.add("Log", [distance], "features.novelty")
+    distance = _logarithm(builder, distance, "features.novelty")
     parts = [mean, square, logged, level, level2, distance]
     together = builder.add("Concat", parts, "features", axis=1)
     least, most = (

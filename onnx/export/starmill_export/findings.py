@@ -15,6 +15,7 @@ from starmill_export.weighting import Comparison
 
 REPEAT_BINS = [(20.0, 50.0), (50.0, np.inf), (20.0, np.inf)]
 GOOD_SNR = 20.0
+GIANTS = "giants, S/N_g above 20"
 FALSE_ALARMS = [0.01, 0.02, 0.05, 0.1, 0.2]
 """Of the stars of a plate: where the table of the ROC has its rows."""
 
@@ -169,7 +170,7 @@ def held_out(model: Ensemble, examples: Examples) -> HeldOut:
     bright = examples.snr_g >= GOOD_SNR
     by_snr = evaluate.snr_rows(examples.snr_g)
     by_star = {
-        "giants, S/N_g above 20": ~examples.dwarf & bright,
+        GIANTS: ~examples.dwarf & bright,
         "dwarfs and subgiants, S/N_g above 20": examples.dwarf & bright,
     }
     free = {"independent labels, S/N_g above 20": examples.free & bright}

@@ -84,7 +84,9 @@ def test_visits_differ_where_one_has_a_line_of_the_sky():
         flux[np.abs(WAVE - 5312) < 10] += sky * rng.normal(size=(np.abs(WAVE - 5312) < 10).sum())
         none = np.zeros(len(WAVE), int)
         ivar = (lines(0.3) / 40) ** -2
-        return Observation(None, 1, 40.0, "STAR", 0.0, Spectrum(WAVE, flux, ivar, none, none, 0))
+        return Observation(
+            None, 1, 40.0, "STAR", "G2", 0.0, Spectrum(WAVE, flux, ivar, none, none, 0)
+        )
 
     found = {row[0]: row[1:] for row in visits.differences(visit(0.0), visit(0.2))}
     worst = max(found, key=lambda wave: found[wave][0])

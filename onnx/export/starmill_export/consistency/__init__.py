@@ -36,6 +36,13 @@ def section(model: str, names: list[str]) -> dict:
     return {key: errors if key == "errors" else given[key] for key in KEYS}
 
 
+def renew(model: str, errors: dict[str, float]) -> None:
+    """State other errors of labels, by name; the limits stay until `cli` finds them anew."""
+    data = json.loads(DATA.read_text(encoding="utf-8"))
+    data[model]["errors"] = errors
+    DATA.write_text(text(data), encoding="utf-8")
+
+
 def text(data: dict) -> str:
     """The data as they are written: a line for each key."""
     models = []
