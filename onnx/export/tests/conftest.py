@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from starmill_export import cli, continuum
+from starmill_export import cli, continuum, fetch
 from starmill_export.bossbrain import WAVELENGTH_AIR
 from starmill_export.stars import Stars
 
@@ -59,3 +59,16 @@ def real_data():
     if not folder.is_dir():
         pytest.skip("skipped: no real spectra; set STARMILL_REAL_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def package():
+    """Return what opens an archive that training fetches too, or skips where it cannot be had."""
+
+    def opened(archive: fetch.Archive) -> Path:
+        try:
+            return fetch.opened(archive, REPOSITORY / ".starmill/abinitio")
+        except (OSError, RuntimeError) as error:
+            pytest.skip(f"skipped: {archive.file} cannot be fetched: {error}")
+
+    return opened

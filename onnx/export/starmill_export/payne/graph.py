@@ -10,7 +10,9 @@ from starmill_export.payne.net import PerPixel, Shared
 LABELS, FLUX, JACOBIAN = "labels", "flux", "jacobian"
 
 
-class _Builder:
+class Builder:
+    """Nodes and constants of a graph that grows."""
+
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
@@ -27,6 +29,7 @@ class _Builder:
         return name
 
     def add(self, operator: str, inputs: list[str], output: str, **attributes: object) -> str:
+        """A node that is named after its one output, which is returned."""
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
 
@@ -36,13 +39,18 @@ def build(model: Shared, name: str, version: str) -> onnx.ModelProto:
 
     The Jacobian is the chain rule written out, so that one run gives both.
     """
-    builder = _Builder()
+    builder = Builder()
     if isinstance(model, PerPixel):
-        inputs, pixels = model.hidden.shape[1], model.hidden.shape[0]
-        _per_pixel(builder, model)
-    else:
-        inputs, pixels = model.hidden.shape[0], model.out.shape[1]
-        _shared(builder, model)
+        per_pixel(builder, model)
+        return finished(builder, name, version, model.hidden.shape[1], model.hidden.shape[0])
+    _shared(builder, model)
+    return finished(builder, name, version, model.hidden.shape[0], model.out.shape[1])
+
+
+def finished(
+    builder: Builder, name: str, version: str, inputs: int, pixels: int
+) -> onnx.ModelProto:
+    """The checked model of a builder that gives FLUX and JACOBIAN of LABELS."""
     outputs = [
         helper.make_tensor_value_info(FLUX, TensorProto.FLOAT, ["N", pixels]),
         helper.make_tensor_value_info(JACOBIAN, TensorProto.FLOAT, ["N", inputs, pixels]),
@@ -65,7 +73,7 @@ def build(model: Shared, name: str, version: str) -> onnx.ModelProto:
     return result
 
 
-def _shared(builder: _Builder, model: Shared) -> None:
+def _shared(builder: Builder, model: Shared) -> None:
     hidden = builder.constant("hidden", model.hidden)
     bias = builder.constant("hidden_bias", model.hidden_bias)
     out = builder.constant("out", model.out)
@@ -73,11 +81,14 @@ def _shared(builder: _Builder, model: Shared) -> None:
     axis = builder.constant("axis", np.array([1], np.int64))
     nodes = builder.add("Sigmoid", [builder.add("Gemm", [LABELS, hidden, bias], "sum")], "nodes")
     builder.add("Gemm", [nodes, out, out_bias], FLUX)
-    slopes = builder.add("Unsqueeze", [_slope(builder, nodes), axis], "slopes")
+    slopes = builder.add("Unsqueeze", [slope(builder, nodes), axis], "slopes")
     builder.add("MatMul", [builder.add("Mul", [slopes, hidden], "chain"), out], JACOBIAN)
 
 
-def _per_pixel(builder: _Builder, model: PerPixel) -> None:
+def per_pixel(
+    builder: Builder, model: PerPixel, flux: str = FLUX, jacobian: str = JACOBIAN
+) -> None:
+    """Nodes of a net for each pixel; `flux` and `jacobian` name what they give."""
     hidden = builder.constant("hidden", model.hidden)
     transposed = builder.add("Transpose", [hidden], "hidden.transposed", perm=[0, 2, 1])
     bias = builder.constant("hidden_bias", model.hidden_bias[:, None, :])
@@ -92,13 +103,13 @@ def _per_pixel(builder: _Builder, model: PerPixel) -> None:
     single = builder.add("MatMul", [nodes, column], "flux.single")
     flat = builder.add("Squeeze", [single, last], "flux.flat")
     turned = builder.add("Transpose", [flat], "flux.turned", perm=[1, 0])
-    builder.add("Add", [turned, out_bias], FLUX)
-    chain = builder.add("Mul", [_slope(builder, nodes), out], "chain")
+    builder.add("Add", [turned, out_bias], flux)
+    chain = builder.add("Mul", [slope(builder, nodes), out], "chain")
     found = builder.add("MatMul", [chain, transposed], "jacobian.of_pixels")
-    builder.add("Transpose", [found], JACOBIAN, perm=[1, 2, 0])
+    builder.add("Transpose", [found], jacobian, perm=[1, 2, 0])
 
 
-def _slope(builder: _Builder, nodes: str) -> str:
+def slope(builder: Builder, nodes: str) -> str:
     """G' = g (1 - g)."""
     one = builder.constant("one", np.ones(1))
     return builder.add("Mul", [nodes, builder.add("Sub", [one, nodes], "rest")], "slope")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy._core import multiarray
 
 from starmill_export import pickles
 from starmill_export.rrnet import net
@@ -102,25 +101,13 @@ def _tensor(
 
 def label_config(path: Path) -> dict[str, Any]:
     """`label_config.pkl`: label_list, and the arrays label_mean, label_std, flux_mean, flux_std."""
-    allowed = pickles.NUMPY_GLOBALS | {
-        ("numpy._core.multiarray", "_reconstruct"): multiarray._reconstruct,
-        ("numpy._core.multiarray", "scalar"): multiarray.scalar,
-        ("_codecs", "encode"): _encoded,
-    }
-    content = pickles.load(path, allowed)
+    content = pickles.load(path, pickles.NUMPY_GLOBALS)
     wanted = ["label_list", "label_mean", "label_std", "flux_mean", "flux_std"]
     missing = [name for name in wanted if name not in content]
     if missing:
         raise ValueError(f"{path}: lacks {', '.join(missing)}: not a label_config of RRNet")
     arrays = {name: np.asarray(content[name], np.float64) for name in wanted[1:]}
     return {"label_list": [column(name) for name in content["label_list"]], **arrays}
-
-
-def _encoded(text: str, encoding: str) -> bytes:
-    """How protocol 2 writes bytes: latin-1, and nothing else."""
-    if encoding != "latin1":
-        raise ValueError(f"refused to encode as {encoding}: only latin1 is on the allow-list")
-    return text.encode("latin1")
 
 
 def column(published: str) -> str:
