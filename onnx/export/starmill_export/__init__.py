@@ -1,8 +1,8 @@
 """Training, export and evaluation of the models shipped with Starmill.
 
 The package `rrnet` is RRNet and SPEMR, `payne` the models from labels to spectra, `gaia_xp`
-FCResNet on Gaia's spectra, `table1` the methods that FCResNet is compared with. The modules of
-FCResNet in the order data meets them:
+FCResNet on Gaia's spectra, `table1` the methods that FCResNet is compared with; `imported` makes
+model folders of published weights. The modules of FCResNet in the order data meets them:
 
 `fetch`         pinned archives, hash-checked and opened, never installed
 `pickles`       unpickling behind an allow-list

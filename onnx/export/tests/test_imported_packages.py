@@ -122,6 +122,26 @@ def test_thedoppler_becomes_a_folder(package, tmp_path, part, teff):
     assert flux.max() <= 1.0
 
 
+def test_two_packages_agree_on_a_giant(brain, package):
+    # Computed with different programs and lines, so that only most of the shape is common.
+    star = np.array([[4800.0, 2.5, 0.0]])
+    path = package(fetch.THEDOPPLER) / "doppler/data" / cannon.PARTS["coolstars"]
+    for window, least in [((5100.0, 5300.0), 0.95), ((8450.0, 8700.0), 0.98)]:
+        sharp = cannon.read(path, "coolstars", ORIGIN, (window[0] - 5, window[1] + 5))
+        smooth = giants.read(brain, ORIGIN, window)
+        offsets = np.arange(-30, 31) * 0.1
+        kernel = np.exp(-4 * np.log(2) * (offsets / bossbrain.FWHM) ** 2)
+        flux = np.convolve(sharp.model(star)[0], kernel / kernel.sum(), "same")
+        expected = smooth.model(np.hstack([star, np.zeros((1, 19))]))[0]
+
+        def correlation(shift, sharp=sharp, smooth=smooth, flux=flux, expected=expected):
+            moved = np.interp(smooth.wavelength + shift, sharp.wavelength, flux)
+            return np.corrcoef(moved, expected)[0, 1]
+
+        assert correlation(0.0) > least
+        assert correlation(0.0) > max(correlation(0.5), correlation(-0.5))
+
+
 def check_folder(runtime, path, labels):
     """The graph reproduces flux and derivatives that numpy computed."""
     manifest = tomllib.loads((path / "manifest.toml").read_text())
