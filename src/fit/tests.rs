@@ -110,7 +110,7 @@ fn plan(model_error: f32) -> Arc<Plan> {
         max_iterations: 30,
         smoothing_fwhm: 50.0,
         model_error: vec![model_error; 1300],
-        limits: LIMITS,
+        limits: limits(),
         max_rv_kms: 600.0,
     })
 }
