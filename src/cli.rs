@@ -248,8 +248,8 @@ pub struct InspectArgs {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The file.
-    #[arg(value_hint = ValueHint::FilePath)]
+    /// The file; with --catalogue also the obsid or `spectrum_id` of a spectrum that it has.
+    #[arg(value_name = "FILE|ID", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
     /// The model [default: that of the catalogue, else the only one for the file's survey].
     #[arg(long)]
@@ -257,16 +257,17 @@ pub struct ExplainArgs {
     /// Compare with what this sealed catalogue says of the spectrum.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub catalogue: Option<PathBuf>,
-    /// Which spectrum of those that are taken of the file, from 0: `file_index` of a catalogue.
-    #[arg(long, default_value_t = 0)]
-    pub index: usize,
+    /// Which spectrum of those that are taken of the file, from 0: `file_index` of a catalogue
+    /// [default: 0].
+    #[arg(long)]
+    pub index: Option<usize>,
     /// Instead, the single exposure of this local modified Julian minute.
     #[arg(long, value_name = "LMJM", conflicts_with = "index")]
     pub exposure: Option<i64>,
     /// Print one JSON object instead.
     #[arg(long)]
     pub json: bool,
-    /// Write explain.png, explain.html and explain.json into this folder.
+    /// Write explain.html, explain.json and the pictures into this folder.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: Option<PathBuf>,
     /// Where the model runs.

@@ -22,6 +22,7 @@ use crate::survey::{GAIA_XP, LAMOST_MRS};
 
 pub use companion::{Companion, CompanionSetup};
 pub use described::recipe_names;
+pub(crate) use estimator::known_rv;
 pub use estimator::{Estimates, Estimator, FitEngine, Network};
 pub use fitted::FitSetup;
 pub use forward::ReadyForward;

@@ -1,5 +1,7 @@
 //! One spectrum of one observation, with its invariants held by the constructor.
 
+use std::ops::Range;
+
 use crate::reject::{Code, Reject};
 
 /// The most pixels of one spectrum: thirty times the longest of any survey, so that what one item
@@ -177,6 +179,14 @@ impl Spectrum {
     /// Mask bits set in at least one exposure.
     pub fn ormask(&self) -> &[u16] {
         &self.ormask
+    }
+
+    /// The same with the flux of some pixels multiplied; their errors stay.
+    #[must_use]
+    pub fn with_flux_times(&self, pixels: Range<usize>, factor: f32) -> Self {
+        let mut changed = self.clone();
+        changed.flux[pixels].iter_mut().for_each(|flux| *flux *= factor);
+        changed
     }
 
     /// Pixels whose ivar the constructor set to zero.

@@ -20,6 +20,7 @@ mod identifiers;
 mod inputs_list;
 mod judge;
 mod judged;
+mod lookup;
 mod manifest;
 mod medium_columns;
 mod merge;
@@ -49,6 +50,7 @@ pub(crate) use durable::{Space, beside, create_folders, publish_file, replace, s
 pub(crate) use fits_table::{Axis1, ColumnHead, FitsTable, TextWidths};
 pub use glossary::glossary;
 pub use inputs_list::INPUTS;
+pub use lookup::{Located, LookupError, look_up};
 pub(crate) use manifest::hex;
 pub(crate) use manifest::sha256_of_file;
 pub use manifest::{MANIFEST, Manifest};

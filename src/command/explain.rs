@@ -9,12 +9,17 @@ use starmill_onnx::AnyModel;
 
 use super::catalogue::with_columns_of;
 use super::{Exit, inspect};
-use crate::catalogue::{CatalogueError, Comparison, Manifest, compare, create_folders, replace};
+use crate::catalogue::{
+    CatalogueError, Comparison, Located, Manifest, compare, create_folders, look_up, replace,
+};
 use crate::cli::ExplainArgs;
 use crate::config::Config;
-use crate::explain::{Explanation, ModelFit, Pair, Replay, Templates, Which, lines, page, replay};
+use crate::explain::{
+    Answer, Explanation, ModelFit, Pair, Pictures, Replay, Templates, Which, lines, page, replay,
+    respond, sensitivity_words,
+};
 use crate::input::Reader;
-use crate::plot::{self, Point};
+use crate::plot::{self, Point, Strip};
 use crate::setup::{Ready, models_dir};
 use crate::survey::Take;
 
@@ -24,22 +29,29 @@ pub(super) fn explain(mut config: Config, args: &ExplainArgs) -> anyhow::Result<
         config = with_columns_of(&config, sealed);
         config.input.spectra = taken(sealed).unwrap_or(config.input.spectra);
     }
+    let located = locate(args)?;
+    let file = located.as_ref().map_or(&args.file, |located| &located.file);
     let which = match args.exposure {
+        _ if located.is_some() => Which::Index(located.as_ref().map_or(0, |found| found.index)),
         Some(lmjm) if !config.input.spectra.exposures() => {
             config.input.spectra = Take::Both;
             Which::Exposure(lmjm)
         }
         Some(lmjm) => Which::Exposure(lmjm),
-        None => Which::Index(args.index),
+        None => Which::Index(args.index.unwrap_or(0)),
     };
     let of_catalogue = sealed.as_ref().and_then(|sealed| sealed.made_with.get("model").cloned());
     let name = match args.model.clone().or(of_catalogue) {
         Some(name) => name,
-        None => only_model(&config, &args.file)?,
+        None => only_model(&config, file)?,
     };
     let ready = Ready::open(&config, &name)?;
-    let replay = replay(&config, &ready, &args.file, which)?;
-    let mut explanation = Explanation::of(&ready, &replay, templates(&ready)?.as_ref());
+    let replay = replay(&config, &ready, file, which)?;
+    if let Some(located) = &located {
+        check_bytes(located, &replay)?;
+    }
+    let explanation = Explanation::of(&ready, &replay, templates(&ready)?.as_ref());
+    let mut explanation = explanation.with_sensitivity(respond(&config, &ready, &replay)?);
     if let Some(folder) = &args.catalogue {
         explanation.catalogue = Some(compare(folder, &ready.schema(), &replay.outcome)?);
     }
@@ -61,6 +73,51 @@ pub(super) fn explain(mut config: Config, args: &ExplainArgs) -> anyhow::Result<
         explanation.catalogue.is_some_and(|found| !matches!(found, Comparison::Equal { .. }));
     let failed = explanation.reject.is_some() || says_otherwise;
     Ok(if failed { Exit::Rejects } else { Exit::Success })
+}
+
+/// Where the catalogue has the spectrum, if it is no file that is named.
+fn locate(args: &ExplainArgs) -> anyhow::Result<Option<Located>> {
+    if args.file.exists() {
+        return Ok(None);
+    }
+    let name = args.file.to_string_lossy();
+    let Some(folder) = &args.catalogue else {
+        let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+        anyhow::ensure!(
+            !(is_number || name.contains(':') && !name.contains('/')),
+            "there is no file {name}; if it is an obsid or a spectrum_id, name its catalogue with \
+             --catalogue"
+        );
+        return Ok(None);
+    };
+    anyhow::ensure!(
+        args.index.is_none() && args.exposure.is_none(),
+        "there is no file {name}; if it is an obsid or a spectrum_id, leave --index and --exposure out"
+    );
+    let located = look_up(folder, &name)?;
+    anyhow::ensure!(
+        located.file.exists(),
+        "{} is not there any more, or the run was started in another folder; its spectrum {} can be \
+         explained there, or from the file itself where that lies now",
+        located.file.display(),
+        located.index
+    );
+    Ok(Some(located))
+}
+
+/// Holds the file against the one of which the catalogue's row was made.
+fn check_bytes(located: &Located, replay: &Replay) -> anyhow::Result<()> {
+    let now = replay.outcome.origin.file.digest.to_string();
+    let is_same = located.blake3.as_ref().is_none_or(|then| *then == now);
+    anyhow::ensure!(
+        is_same,
+        "{} has other bytes than when the catalogue's {} was made of it (BLAKE3 {now}, then {}); bring \
+         that file back, or give this one by its name to explain what it holds now",
+        located.file.display(),
+        located.spectrum_id,
+        located.blake3.as_deref().unwrap_or("unknown")
+    );
+    Ok(())
 }
 
 /// The manifest of a sealed catalogue.
@@ -136,6 +193,24 @@ fn draw_model(fit: &ModelFit) -> anyhow::Result<Vec<u8>> {
         .map_err(|error| anyhow::anyhow!("the picture cannot be drawn: {error}; report the file"))
 }
 
+/// Draws the star above what each label makes of each region.
+fn draw_sensitivity(ready: &Ready, explanation: &Explanation) -> Option<anyhow::Result<Vec<u8>>> {
+    let (found, star) = (explanation.sensitivity.as_ref()?, explanation.star()?);
+    let drawn = plot::sensitivity(&plot::Sensitivity {
+        title: sensitivity_words(found),
+        star: (ready.recipe.grid(), star),
+        regions: found.regions.iter().map(|region| [region.from, region.to]).collect(),
+        strips: found
+            .labels
+            .iter()
+            .map(|Answer { name, unit, change, .. }| Strip { name, unit, values: change })
+            .collect(),
+        features: &found.features,
+    });
+    let failed = |error| anyhow::anyhow!("the picture cannot be drawn: {error}; report the file");
+    Some(drawn.map_err(failed))
+}
+
 /// Writes the files and says which.
 fn write(
     folder: &Path,
@@ -164,7 +239,16 @@ fn write(
     if let Some(model) = &model {
         put("model.png", model)?;
     }
-    let page = page(explanation, png.as_deref(), model.as_deref());
+    let sensitivity = draw_sensitivity(ready, explanation).transpose()?;
+    if let Some(sensitivity) = &sensitivity {
+        put("sensitivity.png", sensitivity)?;
+    }
+    let pictures = Pictures {
+        steps: png.as_deref(),
+        model: model.as_deref(),
+        sensitivity: sensitivity.as_deref(),
+    };
+    let page = page(explanation, pictures);
     put("explain.html", page.into_string().as_bytes())?;
     put("explain.json", json.as_bytes())?;
     Ok(written)

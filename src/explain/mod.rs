@@ -1,8 +1,9 @@
 //! `starmill explain`: one spectrum on the way of a run, and what each step did to it.
 //!
-//! [`replay()`] runs the code of a run while a [`Record`] looks on; an [`Explanation`] is what is told
-//! of it, to programs as JSON, to people as [`lines`], as a [`page()`] and as a picture. All but the
-//! replay is pure.
+//! [`replay()`] runs the code of a run while a [`Record`] looks on, and [`respond`] runs it again on the
+//! spectrum with a little less and a little more flux here and there. An [`Explanation`] is what is told
+//! of both, to programs as JSON, to people as [`lines`], as a [`page()`] and as pictures. All but
+//! these two is pure.
 
 mod features;
 mod fit;
@@ -10,17 +11,21 @@ mod model;
 mod page;
 mod record;
 mod replay;
+mod respond;
+mod sensitivity;
 mod templates;
 mod text;
 
 pub use features::{FEATURES, Feature, Pair};
 pub use fit::{Fit, Residual};
 pub use model::ModelFit;
-pub use page::page;
+pub use page::{Pictures, page};
 pub use record::{Record, Step};
 pub use replay::{Replay, Which, replay};
+pub use respond::respond;
+pub use sensitivity::{Answer, Region, Sensitivity};
 pub use templates::{Template, Templates, TemplatesError};
-pub use text::lines;
+pub use text::{lines, sensitivity_words};
 
 use serde::Serialize;
 
@@ -62,6 +67,10 @@ pub struct Explanation {
     pub model_fit: Option<ModelFit>,
     /// Why there is none.
     pub no_model_fit: Option<&'static str>,
+    /// How its labels answer to the flux of each region.
+    pub sensitivity: Option<Sensitivity>,
+    /// Why that is not known.
+    pub no_sensitivity: Option<&'static str>,
     /// What a catalogue says of the spectrum.
     pub catalogue: Option<Comparison>,
 }
@@ -198,8 +207,27 @@ impl Explanation {
             no_template,
             model_fit,
             no_model_fit,
+            sensitivity: None,
+            no_sensitivity: None,
             catalogue: None,
         }
+    }
+
+    /// The same with how the labels of a row answer to the flux, or why that is not known.
+    #[must_use]
+    pub fn with_sensitivity(self, found: Result<Sensitivity, &'static str>) -> Self {
+        let (sensitivity, why) = match found {
+            Ok(found) => (Some(found), None),
+            Err(why) => (None, Some(why)),
+        };
+        let no_sensitivity = why.filter(|_| self.row.is_some());
+        Self { sensitivity, no_sensitivity, ..self }
+    }
+
+    /// The star as the network takes it, before it is scaled pixel by pixel.
+    pub fn star(&self) -> Option<&[f64]> {
+        let mut steps = self.steps.iter().rev();
+        steps.find(|step| step.name != "scale" && !step.values.is_empty()).map(|step| &*step.values)
     }
 
     /// What is drawn below the native flux: the values behind each step that changed some, then the

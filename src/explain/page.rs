@@ -6,13 +6,24 @@ use maud::{Markup, html};
 
 use super::text::{
     comparison_lines, distance_words, kind_words, label_words, model_words, refused_words,
-    residual_words, rv_words, snr_words,
+    region_words, residual_words, rv_words, sensitivity_words, snr_words,
 };
 use super::{Explanation, Refusal, Row};
 use crate::report::shell;
 
-/// The page, with these pictures in it: the steps, and data beside model.
-pub fn page(explanation: &Explanation, png: Option<&[u8]>, model: Option<&[u8]>) -> Markup {
+/// The pictures of a page, as PNG.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pictures<'a> {
+    /// The flux, step by step.
+    pub steps: Option<&'a [u8]>,
+    /// Data beside model.
+    pub model: Option<&'a [u8]>,
+    /// How labels answer to regions.
+    pub sensitivity: Option<&'a [u8]>,
+}
+
+/// The page, with these pictures in it.
+pub fn page(explanation: &Explanation, pictures: Pictures<'_>) -> Markup {
     let title = &explanation.spectrum_id;
     let body = html! {
         header {
@@ -24,18 +35,15 @@ pub fn page(explanation: &Explanation, png: Option<&[u8]>, model: Option<&[u8]>)
         @if let Some(row) = &explanation.row { (labels(row, explanation.template.is_some())) }
         (steps(explanation))
         (template(explanation))
-        (model_fit(explanation, model))
+        (sensitivity(explanation, pictures.sensitivity))
+        (model_fit(explanation, pictures.model))
         @if let Some(comparison) = &explanation.catalogue {
             h2 { "The catalogue" }
             @for line in comparison_lines(comparison) { p { (line) } }
         }
-        @if let Some(png) = png {
+        @if let Some(png) = pictures.steps {
             h2 { "The flux, step by step" }
-            figure {
-                img src={ "data:image/png;base64," (STANDARD.encode(png)) }
-                    alt="The native flux, the flux behind each step, and the network's input"
-                    style="width: 100%; height: auto; display: block;";
-            }
+            (figure(png, "The native flux, the flux behind each step, and the network's input"))
         }
     };
     shell(title, "default-src 'none'; style-src 'unsafe-inline'; img-src data:", &body)
@@ -47,11 +55,7 @@ fn model_fit(explanation: &Explanation, png: Option<&[u8]>) -> Markup {
             h2 { "Data and model" }
             ul { @for words in model_words(fit) { li { (words.trim_start_matches("chi2 ").trim()) } } }
             @if let Some(png) = png {
-                figure {
-                    img src={ "data:image/png;base64," (STANDARD.encode(png)) }
-                        alt="The star, the model spectrum at its labels, and what is left of both"
-                        style="width: 100%; height: auto; display: block;";
-                }
+                (figure(png, "The star, the model spectrum at its labels, and what is left of both"))
             }
         }
         @if let Some(why) = explanation.no_model_fit {
@@ -59,6 +63,62 @@ fn model_fit(explanation: &Explanation, png: Option<&[u8]>) -> Markup {
             p { "No model spectrum: " (why) "." }
         }
     }
+}
+
+fn figure(png: &[u8], shows: &str) -> Markup {
+    html! {
+        figure {
+            img src={ "data:image/png;base64," (STANDARD.encode(png)) } alt=(shows)
+                style="width: 100%; height: auto; display: block;";
+        }
+    }
+}
+
+fn sensitivity(explanation: &Explanation, png: Option<&[u8]>) -> Markup {
+    html! {
+        @if let Some(found) = &explanation.sensitivity {
+            h2 { "What each label leans on" }
+            p {
+                (capital(&sensitivity_words(found))) ". The flux is changed as it was read, so that "
+                "what the recipe makes of it is part of the answer: scaling and pseudo-continuum spread "
+                "a change over all pixels, and the changes of all regions together are about zero. "
+                "Each region is changed alone; the network may answer otherwise to several at once."
+            }
+            @if let Some(png) = png {
+                (figure(png, "The star, and below it the change of each label by each region"))
+            }
+            div.scroll {
+                table {
+                    tr {
+                        th { "label" } th { "unit" } th { "strongest regions" }
+                        th.n title="what raising and lowering the flux do alike, by what they do in \
+                            opposite ways: near 0 for a straight line" { "bend" }
+                    }
+                    @for label in &found.labels {
+                        tr {
+                            td.name { (label.name) } td { (label.unit) }
+                            td {
+                                @for &region in &label.strongest {
+                                    div { (region_words(found, label, region).replace(" A", " \u{c5}")) }
+                                }
+                            }
+                            td.n { @if let Some(bend) = label.bend { (format!("{bend:.2}")) } }
+                        }
+                    }
+                }
+            }
+        }
+        @if let Some(why) = explanation.no_sensitivity {
+            h2 { "What each label leans on" }
+            p { "Not known: " (why) "." }
+        }
+    }
+}
+
+/// With a capital letter, as a sentence begins.
+fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn identity(explanation: &Explanation) -> Markup {

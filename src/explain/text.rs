@@ -1,6 +1,9 @@
 //! An explanation as lines for a terminal.
 
-use super::{Explanation, Feature, Fit, LabelValue, ModelFit, Native, Refusal, Row};
+use super::{
+    Answer, Explanation, Feature, Fit, LabelValue, ModelFit, Native, Refusal, Region, Row,
+    Sensitivity,
+};
 use crate::catalogue::Comparison;
 
 /// The lines.
@@ -41,10 +44,55 @@ pub fn lines(explanation: &Explanation) -> Vec<String> {
     if let Some(why) = explanation.no_model_fit {
         lines.push(format!("chi2      none: {why}"));
     }
+    if let Some(found) = &explanation.sensitivity {
+        lines.push(format!("sensitivity, {}", sensitivity_words(found)));
+        for label in &found.labels {
+            let regions: Vec<String> =
+                label.strongest.iter().map(|&region| region_words(found, label, region)).collect();
+            lines
+                .push(format!("  {:<10} {}", label.name, regions.join("; ")).trim_end().to_owned());
+        }
+    }
+    if let Some(why) = explanation.no_sensitivity {
+        lines.push(format!("sensitivity: none, {why}"));
+    }
     if let Some(comparison) = &explanation.catalogue {
         lines.extend(comparison_lines(comparison));
     }
     lines
+}
+
+/// What the numbers of a sensitivity are.
+pub fn sensitivity_words(found: &Sensitivity) -> String {
+    let Sensitivity { step, lower, at_rest, regions, .. } = found;
+    let widths = regions.iter().map(|region| region.to - region.from);
+    let (narrowest, widest) = widths
+        .fold((f64::INFINITY, 0.0_f64), |(least, most), width| (least.min(width), most.max(width)));
+    let frame = if *at_rest { "at rest" } else { "as observed" };
+    let wide = if widest - narrowest < 0.5 {
+        format!("{widest:.0}")
+    } else {
+        format!("{narrowest:.0} to {widest:.0}")
+    };
+    format!(
+        "change of a label where the flux is {:.0} % lower, in each of {} regions of {wide} A ({frame}), \
+         from spectra with {:.0} % less and more",
+        100.0 * lower,
+        regions.len(),
+        100.0 * step
+    )
+}
+
+/// The change of a label by one region.
+pub(super) fn region_words(found: &Sensitivity, label: &Answer, region: usize) -> String {
+    let Region { from, to, features, .. } = &found.regions[region];
+    let change = label.change[region].unwrap_or(f64::NAN);
+    let change = if label.unit == "K" { format!("{change:+.1}") } else { format!("{change:+.4}") };
+    let named = match features.as_slice() {
+        [] => String::new(),
+        named => format!(" ({})", named.join(", ")),
+    };
+    format!("{from:.0}-{to:.0} A{named} {change}")
 }
 
 fn native_lines(native: &Native) -> Vec<String> {

@@ -2,6 +2,7 @@
 //! each step of the recipe made of it.
 
 mod model;
+mod sensitivity;
 mod steps;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use plotters::style::{FontStyle, register_font};
 use thiserror::Error;
 
 pub use model::{Point, model};
+pub use sensitivity::{Sensitivity, Strip, sensitivity};
 pub use steps::{Curve, Ink, Panel, steps};
 
 use crate::prep::Grid;

@@ -44,7 +44,7 @@ use thiserror::Error;
 
 use crate::quality::Quality;
 use crate::reject::Reject;
-use crate::spectrum::Spectrum;
+use crate::spectrum::{Meta, Spectrum};
 use binned::Binned;
 use native::Native;
 use native_grid::OnGrid;
@@ -251,6 +251,19 @@ impl Recipe {
         Ok(prepared)
     }
 
+    /// The shift between the wavelengths of a spectrum and those of the grid.
+    pub fn doppler(&self, meta: &Meta) -> Doppler {
+        match &self.kind {
+            Kind::Windowed(recipe) => recipe.doppler(meta),
+            Kind::Binned(_) | Kind::OnGrid(_) | Kind::Native(_) => Doppler::NONE,
+        }
+    }
+
+    /// Whether it decides which pixels stand out, so that it answers to a change of the flux in jumps.
+    pub fn has_outliers(&self) -> bool {
+        matches!(&self.kind, Kind::Windowed(recipe) if recipe.has_outliers())
+    }
+
     /// The grid of the model's input; empty if that is the pixels as they are.
     pub fn grid(&self) -> &Grid {
         &self.grid
@@ -266,7 +279,7 @@ fn single_precision(values: &[f64]) -> Vec<f32> {
 pub(crate) mod tests {
     use super::*;
     use crate::reject::Code;
-    use crate::spectrum::{Arrays, Meta};
+    use crate::spectrum::Arrays;
 
     pub(crate) fn spectrum(flux: impl Fn(f64) -> f32) -> Spectrum {
         let wave: Vec<f64> = (0..3909).map(|i| 10f64.powf(3.5682 + 1e-4 * f64::from(i))).collect();

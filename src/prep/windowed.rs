@@ -30,7 +30,7 @@ use super::snr::SnrRule;
 use super::{Prepared, RecipeError, Step, single_precision};
 use crate::quality::Quality;
 use crate::reject::{Code, Reject};
-use crate::spectrum::{MAX_PIXELS, Spectrum};
+use crate::spectrum::{MAX_PIXELS, Meta, Spectrum};
 
 /// Steps of a two-armed recipe; those that are `None` are left out.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,6 +127,17 @@ impl Windowed {
             Ok((recipe, grid))
         };
         Some(build())
+    }
+
+    /// The shift between the wavelengths of a spectrum and those of the windows.
+    pub(super) fn doppler(&self, meta: &Meta) -> Doppler {
+        let found = self.rest_frame.as_ref().and_then(|step| step.doppler(meta).ok());
+        found.map_or(Doppler::NONE, |(doppler, _)| doppler)
+    }
+
+    /// Whether pixels that stand out are replaced or left out of a fit.
+    pub(super) fn has_outliers(&self) -> bool {
+        self.despike.is_some() || self.continuum.is_some()
     }
 
     pub(super) fn prepare(
@@ -252,7 +263,7 @@ impl Windowed {
 mod tests {
     use super::super::{Recipe, RecipeError};
     use super::*;
-    use crate::spectrum::{Arrays, Meta};
+    use crate::spectrum::Arrays;
 
     const TWO_ARMS: &str = include_str!("../../tests/mrs_recipe/recipe.toml");
 

@@ -302,7 +302,7 @@ impl FitEngine {
 const FASTEST: f64 = 1500.0;
 
 /// The velocity that is known of a star beforehand: the catalogue's, or the pipeline's redshift.
-pub(super) fn known_rv(meta: &Meta) -> Option<f64> {
+pub(crate) fn known_rv(meta: &Meta) -> Option<f64> {
     let known = meta.rv_kms.or_else(|| meta.z.map(|z| z * SPEED_OF_LIGHT));
     known.filter(|rv| rv.abs() < FASTEST)
 }

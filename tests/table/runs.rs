@@ -161,6 +161,22 @@ fn one_row_is_inspected_and_explained() {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(fs::read_to_string(folder.join("explain.html")).unwrap().contains("row 17 of a table"));
+    // A star with one row is known by its source, and each row by its name.
+    let source = self::table()[17].source;
+    for name in [source.to_string(), format!("gaia-xp:{source}-17")] {
+        let output = desk.command(&explain).arg(name).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(
+            said.contains("row 17 of a table") && said.contains("143 regions of 20 A"),
+            "{said}"
+        );
+    }
+    let twice = self::table()[8].source.to_string();
+    let output = desk.command(&explain).arg(&twice).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains(&format!("gaia-xp:{twice}-9 (")), "{said}");
     let (code, said, log) = at(&explain, "300");
     assert_eq!(code, Some(1), "{log}");
     assert!(said.contains("step native_grid of the recipe"), "{said}");
