@@ -269,7 +269,7 @@ fn magnesium_of_metal_rich_giants_leans_on_its_triplet_near_5184_a() {
         assert_eq!(names, ["teff", "logg", "fe_h", "c_fe", "n_fe", "mg_fe"]);
         let change = labels[5]["change"].as_array().unwrap();
         assert_eq!(change.len(), regions.len());
-        let strongest = labels[5]["strongest"][0].as_u64().unwrap() as usize;
+        let strongest = usize::try_from(labels[5]["strongest"][0].as_u64().unwrap()).unwrap();
         let size = |region: usize| change[region].as_f64().unwrap().abs();
         assert!((0..change.len()).all(|region| size(region) <= size(strongest)));
         // Two of the three lines, of which the strongest is at 5185.0 A in vacuum: deeper lines are

@@ -197,7 +197,7 @@ fn draw_model(fit: &ModelFit) -> anyhow::Result<Vec<u8>> {
 fn draw_sensitivity(ready: &Ready, explanation: &Explanation) -> Option<anyhow::Result<Vec<u8>>> {
     let (found, star) = (explanation.sensitivity.as_ref()?, explanation.star()?);
     let drawn = plot::sensitivity(&plot::Sensitivity {
-        title: sensitivity_words(found),
+        title: sensitivity_words(found).replace(" A ", " \u{c5} "),
         star: (ready.recipe.grid(), star),
         regions: found.regions.iter().map(|region| [region.from, region.to]).collect(),
         strips: found

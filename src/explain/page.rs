@@ -79,7 +79,7 @@ fn sensitivity(explanation: &Explanation, png: Option<&[u8]>) -> Markup {
         @if let Some(found) = &explanation.sensitivity {
             h2 { "What each label leans on" }
             p {
-                (capital(&sensitivity_words(found))) ". The flux is changed as it was read, so that "
+                (capital(&sensitivity_words(found).replace(" A ", " \u{c5} "))) ". The flux is changed as it was read, so that "
                 "what the recipe makes of it is part of the answer: scaling and pseudo-continuum spread "
                 "a change over all pixels, and the changes of all regions together are about zero. "
                 "Each region is changed alone; the network may answer otherwise to several at once."

@@ -114,9 +114,9 @@ impl Sensitivity {
         });
         let answer = |(label, &(name, unit)): (usize, &(&str, &str))| {
             let of = |case: usize| found[case].as_ref().map(|labels| f64::from(labels[label]));
-            let sides =
-                (0..edges.len()).map(|region| Some((of(1 + 2 * region)?, of(2 + 2 * region)?)));
-            Answer::of((name, unit), of(0), sides.collect(), LOWER / step)
+            let pair = |region: usize| Some((of(1 + 2 * region)?, of(2 + 2 * region)?));
+            let sides: Vec<_> = (0..edges.len()).map(pair).collect();
+            Answer::of((name, unit), of(0), &sides, LOWER / step)
         };
         Ok(Self {
             step,
@@ -135,7 +135,7 @@ impl Answer {
     fn of(
         (name, unit): (&str, &str),
         base: Option<f64>,
-        sides: Vec<Option<(f64, f64)>>,
+        sides: &[Option<(f64, f64)>],
         scale: f64,
     ) -> Self {
         let change = |&(lower, higher): &(f64, f64)| scale * (lower - higher) / 2.0;
@@ -297,8 +297,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_no_line_bends_and_what_is_refused_has_none() {
-        let of =
-            |sides: &[Option<(f64, f64)>]| Answer::of(("a", "K"), Some(1.0), sides.to_vec(), 0.5);
+        let of = |sides: &[Option<(f64, f64)>]| Answer::of(("a", "K"), Some(1.0), sides, 0.5);
         let found = of(&[Some((3.0, -1.0)), None, Some((0.0, 2.0)), Some((1.0, 1.0))]);
         assert_eq!(found.change, [Some(1.0), None, Some(-0.5), Some(0.0)]);
         assert_eq!(found.strongest, [0, 2, 3]);

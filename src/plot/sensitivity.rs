@@ -190,7 +190,7 @@ fn draw_strip(area: &Area<'_>, what: &Sensitivity<'_>, strip: &Strip<'_>, axis: 
             .axis_style(INK)
             .label_style((FONT, 14).into_font().color(&INK))
             .x_labels(10)
-            .y_labels(3)
+            .y_labels(5)
             .x_label_formatter(&|value| format!("{value:.0}"))
             .y_label_formatter(&|value| number(*value))
             .draw()?;
