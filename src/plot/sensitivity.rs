@@ -192,7 +192,7 @@ fn draw_strip(area: &Area<'_>, what: &Sensitivity<'_>, strip: &Strip<'_>, axis: 
             .x_labels(10)
             .y_labels(5)
             .x_label_formatter(&|value| format!("{value:.0}"))
-            .y_label_formatter(&|value| number(*value))
+            .y_label_formatter(&|value| number(*value, most))
             .draw()?;
         mark(&mut chart, what.features, (waves.clone(), -most..most))?;
         let within = what.regions.iter().zip(strip.values);
@@ -209,20 +209,39 @@ fn draw_strip(area: &Area<'_>, what: &Sensitivity<'_>, strip: &Strip<'_>, axis: 
     Ok(())
 }
 
-fn number(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_owned(),
-        size if size >= 10.0 => format!("{value:.0}"),
-        size if size >= 0.1 => format!("{value:.1}"),
-        size if size >= 0.01 => format!("{value:.2}"),
-        size if size >= 0.001 => format!("{value:.3}"),
-        _ => format!("{value:.0e}"),
-    }
+/// A number of an axis that reaches so far: with the digits that tell its ticks apart.
+fn number(value: f64, most: f64) -> String {
+    let digits = match most {
+        most if most >= 10.0 => 0,
+        most if most >= 1.0 => 1,
+        most if most >= 0.1 => 2,
+        most if most >= 0.01 => 3,
+        most if most >= 0.001 => 4,
+        // Ticks are summed up, so that zero is nearly zero.
+        most if value.abs() > 1e-6 * most => return format!("{value:.0e}"),
+        _ => 0,
+    };
+    let text = format!("{value:.digits$}");
+    let text = if digits > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &*text };
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_an_axis_have_the_digits_that_they_need() {
+        let check = |value, most, expected: &str| assert_eq!(number(value, most), expected);
+        check(7e-18, 0.04, "0");
+        check(-7e-18, 0.04, "0");
+        check(-0.01, 0.022, "-0.01");
+        check(0.005, 0.022, "0.005");
+        check(-100.0, 120.0, "-100");
+        check(2.5, 3.0, "2.5");
+        check(2e-5, 3e-5, "2e-5");
+        check(1e-20, 3e-5, "0");
+    }
 
     #[test]
     fn names_stand_beside_and_below_each_other_and_never_over_each_other() {
