@@ -24,8 +24,13 @@ def text(stars: Stars, model: Ensemble, members: list[Trained], findings: Findin
         ACKNOWLEDGEMENT,
     ]
     blocks = "\n\n".join(sections).split("\n\n")
-    filled = [b if b[0] in "#|" else textwrap.fill(" ".join(b.split()), 100) for b in blocks]
+    filled = [b if b[0] in "#|" else _filled(b) for b in blocks]
     return "\n\n".join(filled) + "\n"
+
+
+def _filled(block: str) -> str:
+    """A paragraph broken at 100 characters, no name in two."""
+    return textwrap.fill(" ".join(block.split()), 100, break_on_hyphens=False)
 
 
 def _purpose(findings: Findings) -> str:
@@ -35,7 +40,7 @@ def _purpose(findings: Findings) -> str:
 
 {folder.TITLE}. The architecture and the schedule are those of {folder.manifest.PAPER}; the spectra
 are Gaia's, as sampled from 3360 to 10200 A, with the labels of APOGEE. Made by one command,
-`{folder.COMMAND}`; every figure here was computed by it in the same run, on *real* spectra of the
+`{folder.COMMAND}`; every figure here was computed by it, on the *real* spectra of
 {findings.model["all"].count} test stars unless it says otherwise.
 
 **For**: giants and dwarfs of {low:.0f} to {high:.0f} K, in the magnitudes and directions of
@@ -63,14 +68,17 @@ def _data(stars: Stars, members: list[Trained], model: Ensemble) -> str:
 1.0.0; {len(labelled.labels)} have all four labels, and the others, hot stars mostly, are left out.
 A star's part follows from the SHA-256 of its source id: its first eight bytes, over 2^64, are below
 0.6 for training ({counts["training"]} spectra), below 0.8 for validation ({counts["validation"]}),
-else the star is for test. So both rows of a star that has two are on one side. The command writes
-the source ids of the test stars to `test.csv` for `starmill evaluate --only`.
+else the star is for test. So all rows of a star that has several are on one side. The command
+writes the source ids of the test stars to `test.csv` for `starmill evaluate --only`.
 
 {len(members)} nets of {parameters} parameters that differ by their seeds; a label is their mean.
 MSE of z-scored labels, Adam from 1e-3, batches of 128, the rate cut tenfold after 20 epochs without
 improvement. Beyond the paper: pixels are standardised (the first layer takes that in), and each
 reading of a training spectrum has new noise of its quoted flux errors. Epoch kept, and losses of
-training (with that noise) and validation: {nets}."""
+training (with that noise) and validation: {nets}.
+
+Both departures were chosen by the loss of validation stars; figures of the test stars were seen
+meanwhile, and nothing was chosen by them but that hot stars need a guard (last section)."""
 
 
 def _precision(findings: Findings) -> str:
@@ -92,7 +100,7 @@ def _precision(findings: Findings) -> str:
 
 Robust sigma (1.4826 times the median absolute deviation) of label less APOGEE's, by G. The baseline
 is gradient-boosted trees (XGBoost, one model a label, {findings.baseline_settings}) on the same
-inputs and stars. *One net* is the first member alone, the plain model of the paper.
+inputs and stars. *One net* is the first member alone.
 
 {_table(["G", "spectra", *HEADINGS], rows)}
 
@@ -119,7 +127,9 @@ and of the roughness and the novelty of the spectrum. It holds APOGEE's own erro
 residuals do.
 The covariance has the correlation of the validation residuals. Shares of the test residuals within
 one and two errors (Gaussian: 68 % and 95 %), and of the vectors of four within the
-ellipsoids of the covariance:
+ellipsoids of the covariance. A graph that is given a spectrum alone does not know its magnitude:
+errors are too large for bright stars and too small for the faintest, and beyond two errors there
+are more residuals than a Gaussian has.
 
 {_table(["G", *HEADINGS, "together"], rows)}"""
 

