@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import os
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.table import Table
 from conftest import REPOSITORY
 
+from starmill_export import ensembles
 from starmill_export.gaia_xp import cli, folder, table, training
 
 SHIPPED = REPOSITORY / "onnx/models" / folder.NAME
@@ -103,6 +106,25 @@ def test_the_shipped_model_is_whole_and_small():
     assert manifest["recipe"] == folder.RECIPE
     assert manifest["trained_on"] == "real"
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 2.5 * 2**20
+
+
+def test_errors_of_the_shipped_model_cover_those_of_real_test_stars():
+    runtime = pytest.importorskip("onnxruntime")
+    if "STARMILL_GAIA_XP" not in os.environ:
+        pytest.skip("skipped: STARMILL_GAIA_XP names no table; ops/fetch-gaia-xp.sh gets it")
+    stars = table.read(Path(os.environ["STARMILL_GAIA_XP"])).part("test").labelled()
+    session = runtime.InferenceSession(SHIPPED / "model.onnx")
+    names = ["labels", "sigma", "factors", "sigma_raw"]
+    found = dict(zip(names, session.run(names, {"spectrum": stars.inputs}), strict=True))
+    residuals = found["labels"] - stars.labels
+    bright = stars.magnitude < 14
+    assert 1.4826 * np.median(np.abs(residuals[bright, 0])) < 75
+    shares = ensembles.coverage(residuals, {name: found[name].astype(float) for name in names})
+    assert (np.abs(shares["calibrated"][0] - 0.6827) < 0.03).all()
+    # The tails are wider than a Gaussian's, and members alone know a part of an error.
+    assert (shares["calibrated"][1] > 0.88).all()
+    assert (shares["raw"][0] < 0.5).all()
+    assert shares["joint"][0] == pytest.approx(0.6827, abs=0.04)
 
 
 def check_folder(path, runtime):

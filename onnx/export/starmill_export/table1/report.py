@@ -40,9 +40,12 @@ def text(work: Path, printed: str) -> str:
     speeds = dict(line.split()[1:] for line in printed.splitlines() if line.startswith("speed "))
     sections = [_head()]
     for task, title in TITLES.items():
+        places = {method: work / task / method / "figures.json" for method in METHODS}
+        # What is not fitted yet has no row.
         found = {
-            method: json.loads((work / task / method / "figures.json").read_text())
-            for method in METHODS
+            method: json.loads(place.read_text())
+            for method, place in places.items()
+            if place.exists()
         }
         sections.append(_section(task, title, found, speeds))
     return "\n\n".join(sections) + "\n"
@@ -72,7 +75,8 @@ SVR needs. The loss is the mean squared error of labels over the spread of the t
 Robust sigma is 1.4826 times the median absolute deviation. Hyperparameters are the paper's
 optimum (its Table 2) but where a list below a table says otherwise, and three limits keep the whole
 within an hour: XGBoost has ten times the paper's rate and stops early, SVR learns from fewer
-spectra, and the rate of both nets is cut after 6 epochs without improvement, not after 20."""
+spectra, and nets train for fewer epochs, with the rate cut after 6 epochs without improvement, not
+after 20. So these are lower bounds of what the methods can do."""
 
 
 def _section(task: str, title: str, found: dict[str, dict], speeds: dict[str, str]) -> str:
@@ -102,8 +106,8 @@ def _section(task: str, title: str, found: dict[str, dict], speeds: dict[str, st
     return "\n\n".join(
         [
             f"## {title}",
-            f"{training} spectra for training, {validation} for validation, {test} for test. "
-            "Standard deviation of\nthe test residuals:",
+            f"{training} spectra for training, {validation} for validation, {test} for test.\n"
+            "Standard deviation of the test residuals:",
             _table(heading, rows),
             "Their robust sigma:",
             _table(["method", *symbols], robust),
