@@ -20,7 +20,7 @@ from starmill_export.table1.methods import Fitted
 REPOSITORY = Path(__file__).resolve().parents[4]
 SUPPORT_SPECTRA = 6000
 GAMMAS = [0.07, 0.02, 0.005]
-EPOCHS = {"cnn": 25, "fcresnet": 150}
+EPOCHS = {"cnn": 40, "fcresnet": 150}
 """At most. An epoch of the CNN costs thirty times one of FCResNet."""
 
 TIMED = {"knn": 1000, "xgboost": 10_000, "svr": 1000}
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--xp-cache", type=Path, default=REPOSITORY / ".starmill/fcresnet-xp")
     parser.add_argument("--only", nargs="*", help="methods, or sets, to fit [default: all]")
     parser.add_argument(
-        "--epochs", type=int, help="of a net at most [default: CNN 25, FCResNet 150]"
+        "--epochs", type=int, help="of a net at most [default: CNN 40, FCResNet 150]"
     )
     parser.add_argument("--most", type=int, help="spectra of a part at most: a test")
     parser.add_argument("--speeds", type=Path, help="what the timing of the nets printed")

@@ -76,7 +76,7 @@ Robust sigma is 1.4826 times the median absolute deviation. Hyperparameters are 
 optimum (its Table 2) but where a list below a table says otherwise, and three limits keep the whole
 within an hour: XGBoost has ten times the paper's rate and stops early, SVR learns from fewer
 spectra, and nets train for fewer epochs, with the rate cut after 6 epochs without improvement, not
-after 20. So these are lower bounds of what the methods can do."""
+after 20. Each may do better than it does here."""
 
 
 def _section(task: str, title: str, found: dict[str, dict], speeds: dict[str, str]) -> str:
