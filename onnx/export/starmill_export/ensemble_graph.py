@@ -3,9 +3,10 @@
 import numpy as np
 import onnx
 
-from starmill_export import mixture_graph, network
+from starmill_export import guard, mixture_graph, network
 from starmill_export.ensembles import Ensemble
 from starmill_export.graph import INPUT, LABELS, NOVELTY, add_novelty
+from starmill_export.guard import GuardedNovelty
 from starmill_export.mixture import MixtureNovelty
 from starmill_export.rrnet import calibration
 from starmill_export.rrnet.builder import Builder
@@ -38,6 +39,8 @@ def build(model: Ensemble, name: str, version: str, producer: str) -> onnx.Model
     pixels, labels = model.members[0][0][0].shape[0], len(model.mean)
     if isinstance(model.novelty, MixtureNovelty):
         mixture_graph.add(builder, model.novelty)
+    elif isinstance(model.novelty, GuardedNovelty):
+        guard.add(builder, model.novelty)
     else:
         add_novelty(builder, model.novelty)
     members = [

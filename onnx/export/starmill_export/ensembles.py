@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from starmill_export import network
+from starmill_export.guard import GuardedNovelty
 from starmill_export.mixture import MixtureNovelty
 from starmill_export.novelty import Novelty
 from starmill_export.rrnet.calibration import roughness
@@ -70,7 +71,7 @@ class Ensemble:
     members: list[network.Parameters]
     mean: np.ndarray
     spread: np.ndarray
-    novelty: Novelty | MixtureNovelty
+    novelty: Novelty | MixtureNovelty | GuardedNovelty
     errors: Errors
 
     def __call__(self, spectra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -118,7 +119,7 @@ def features(
 
 def calibrate(
     members: list[network.Parameters],
-    novelty: Novelty | MixtureNovelty,
+    novelty: Novelty | MixtureNovelty | GuardedNovelty,
     spectra: np.ndarray,
     labels: np.ndarray,
 ) -> Errors:

@@ -97,8 +97,8 @@ def _add_network(builder: _Builder, model: Model) -> None:
     builder.dense(LABELS, value, weight * model.spread, bias * model.spread + model.mean)
 
 
-def add_novelty(builder: _Builder, novelty: Novelty) -> None:
-    """Nodes from `spectrum` to the output `novelty`."""
+def add_novelty(builder: _Builder, novelty: Novelty, output: str = NOVELTY) -> None:
+    """Nodes from `spectrum` to the novelty, under this name."""
     single = np.float32
     axis = builder.constant("novelty.axis", np.array([1], np.int64))
     mean = builder.constant("novelty.mean", novelty.mean.astype(single))
@@ -113,7 +113,7 @@ def add_novelty(builder: _Builder, novelty: Novelty) -> None:
     within = _weighted_square(builder, scores, novelty.within, "novelty.within", axis)
     off_weights = np.full(len(novelty.mean), novelty.off)
     off = _weighted_square(builder, residual, off_weights, "novelty.off", axis)
-    builder.add("Max", [within, off], NOVELTY)
+    builder.add("Max", [within, off], output)
 
 
 def _weighted_square(

@@ -141,8 +141,11 @@ def _novelty(findings: Findings) -> str:
     ]
     return f"""## Spectra unlike those of the training
 
-Novelty is the larger of two distances of an input, within its 20 leading principal components and
-off them, each over its own limit; limits were set on validation stars for a rate of 1 % above 1.
+Novelty is the largest of three numbers: two distances of an input, within the 20 leading principal
+components and off them, each over its own limit, and its likeness to the hot stars of the training
+part. The last is a quadratic discriminant of the components, since no distance finds hot stars:
+behind dust their colour is that of cooler ones. Limits were set on validation stars for a rate of
+1 % above 1.
 
 {_table(["spectra", "count", "novelty > 1", "or a label outside"], rows)}"""
 

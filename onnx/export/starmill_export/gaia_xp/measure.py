@@ -10,7 +10,7 @@ from starmill_export import ensembles
 from starmill_export.ensembles import Ensemble
 from starmill_export.evaluate import robust_spread
 from starmill_export.gaia_xp.table import Stars
-from starmill_export.gaia_xp.training import Scaling, Settings
+from starmill_export.gaia_xp.training import HOT, Scaling, Settings
 from starmill_export.table1 import methods
 
 MAGNITUDES = {
@@ -25,7 +25,7 @@ MAGNITUDES = {
 """Ranges of G. The faintest star has 15.01."""
 
 BRIGHT = "below 14"
-HOT = 7000.0
+HOTTER = 10_000.0
 
 
 @dataclass
@@ -127,11 +127,15 @@ def _novelty(
     stars: Stars, model: Ensemble, valid: np.ndarray
 ) -> dict[str, tuple[int, float, float]]:
     """Number of spectra, share with novelty above 1, and share with that or a label outside."""
-    test, hot = stars.part("test").labelled(), stars.rows(stars.labels[:, 0] > HOT)
+    test, all_test = stars.part("test").labelled(), stars.part("test")
+    temperature = all_test.labels[:, 0]
     garbage = np.random.default_rng(1).standard_normal(test.inputs.shape).astype(np.float32)
     groups = {
         "test stars": test.inputs,
-        f"stars above {HOT:.0f} K, without [Fe/H]": hot.inputs,
+        f"test stars of {HOT:.0f} to {HOTTER:.0f} K, without [Fe/H]": all_test.inputs[
+            (temperature > HOT) & (temperature <= HOTTER)
+        ],
+        f"test stars above {HOTTER:.0f} K": all_test.inputs[temperature > HOTTER],
         "test stars, read from red to blue": test.inputs[:, ::-1],
         "noise alone": garbage,
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from starmill_export import ensembles, novelty
+from starmill_export import ensembles, guard, novelty
 from starmill_export import train as schedule
 from starmill_export.ensembles import Ensemble
 from starmill_export.gaia_xp.table import Stars, prepare
@@ -14,6 +14,9 @@ from starmill_export.network import Parameters
 
 SEED = 20251017
 FALSE_ALARM = 0.01
+HOT = 7000.0
+"""K: stars above it have no [Fe/H] in the table and are told apart, not learnt."""
+
 Report = Callable[[str], None]
 
 
@@ -110,9 +113,12 @@ def ensemble(
             _store(path, _train(training, validation, scaling, settings, number, report))
         members.append(_load(path))
         report(f"member {number}: {members[-1].validation_loss:.5f}")
-    measure = novelty.fit(
-        training.inputs.astype(np.float64), validation.inputs.astype(np.float64), FALSE_ALARM
-    )
+    inputs, checked = (part.inputs.astype(np.float64) for part in (training, validation))
+    hot = stars.part("training")
+    hot = hot.rows(hot.labels[:, 0] > HOT).inputs.astype(np.float64)
+    # Either of the two is granted half of the false alarms.
+    plain = novelty.fit(inputs, checked, FALSE_ALARM / 2)
+    measure = guard.fit(plain, inputs, checked, hot, FALSE_ALARM / 2)
     nets = [member.net for member in members]
     errors = ensembles.calibrate(nets, measure, validation.inputs, scaling.labels(validation))
     model = Ensemble(nets, scaling.label_mean, scaling.label_spread, measure, errors)

@@ -23,7 +23,8 @@ Report = Callable[[str], None]
 
 def fcresnet(task: Task, epochs: int, report: Report) -> tuple[onnx.ModelProto, np.ndarray, str]:
     """The graph, its labels of the test spectra in their units, and how training went."""
-    found = schedule.train(task.training, task.validation, np.random.default_rng(1), epochs, report)
+    rng = np.random.default_rng(1)
+    found = schedule.train(task.training, task.validation, rng, epochs, report, PATIENCE)
     builder = Builder()
     pixels, labels = task.training[0].shape[1], len(task.labels)
     scaled = add_net(builder, found.parameters, "fcresnet")
