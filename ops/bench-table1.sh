@@ -12,7 +12,8 @@ ops/setup.sh
 ops/fetch-onnxruntime.sh
 # shellcheck source=onnx/export/training.sh
 source onnx/export/training.sh
-make_environment requirements-table1.txt
+further_packages="requirements-table1.txt"
+make_environment
 
 work=$PWD/$state/table1
 (cd onnx/export && "$venv/bin/python" -m starmill_export.table1.cli fit --work "$work" "$@")

@@ -7,6 +7,7 @@ set -euo pipefail
 # shellcheck source=onnx/export/training.sh
 source "$(dirname "${BASH_SOURCE[0]}")/training.sh"
 
-make_environment requirements-table1.txt
+further_packages="requirements-table1.txt"
+make_environment
 cd "$export_dir"
 exec "$venv/bin/python" -m starmill_export.gaia_xp.cli "$@"

@@ -20,18 +20,20 @@ need_gfortran() {
     apt-get install -y -qq --no-install-recommends gfortran
 }
 
-# make_environment [FILE...]: with further lists of packages, an environment of their own.
+# Where further_packages names one more list of packages, it has an environment of its own.
 make_environment() {
-    local requirements
-    if [ $# -gt 0 ]; then
-        venv=${venv%/*}/venv-${1#requirements-}
+    local requirements lists
+    lists=("$export_dir"/requirements{,-rrnet,-test}.txt)
+    if [ -n "${further_packages:-}" ]; then
+        lists+=("$export_dir/$further_packages")
+        venv=${venv%/*}/venv-${further_packages#requirements-}
         venv=${venv%.txt}
     fi
     if [ ! -x "$venv/bin/python" ]; then
         echo "creating a Python environment in .starmill/${venv##*/}"
         python3 -m venv "$venv"
     fi
-    requirements=$(cat "$export_dir"/requirements{,-rrnet,-test}.txt "${@/#/$export_dir/}")
+    requirements=$(cat "${lists[@]}")
     if [ "$requirements" != "$(cat "$venv/installed.txt" 2>/dev/null)" ]; then
         echo "installing into it, about 190 MB of wheels:"
         grep -h '==' <<<"$requirements"
