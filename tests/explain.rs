@@ -283,7 +283,7 @@ fn magnesium_of_metal_rich_giants_leans_on_its_triplet_near_5184_a() {
     let out = desk.path().join("why");
     let output = command(&giants[0], &["--model", "fcresnet", "--out", out.to_str().unwrap()]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains("  mg_fe      5172-5198 A (Mg b) +0.0"), "{text}");
+    assert!(text.contains("  mg_fe      5172-5198 A (Mg b) +0."), "{text}");
     let page = fs::read_to_string(out.join("explain.html")).unwrap();
     assert!(page.contains("What each label leans on") && page.contains("143 regions"));
     let png = image::load_from_memory(&fs::read(out.join("sensitivity.png")).unwrap()).unwrap();
