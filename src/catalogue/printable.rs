@@ -21,7 +21,7 @@ pub(super) fn note_text(note: &str) -> String {
     escape(note.as_bytes(), |after| byte_of(after).is_some())
 }
 
-/// The sentence that [`note_text`] wrote, or that earlier versions did, which escaped every per cent
+/// The sentence that `note_text` wrote, or that earlier versions did, which escaped every per cent
 /// sign.
 pub fn note_of_text(text: &str) -> String {
     let bytes = unescape(text.as_bytes(), Some).unwrap_or_default();
