@@ -85,14 +85,18 @@ if [ "$what" = generate ]; then
   exit
 fi
 
-"$python" ops/bench/make_lrs.py "out/bench/$count" --count "$count"
-
 if [ "$what" = consistency ]; then
   # Its table is a section that is copied into docs/benchmarks.md.
-  "$python" ops/bench/consistency.py --starmill "$(release_binary)" --data "out/bench/$count" \
+  night=out/bench/giants-$count
+  [ -d "$night" ] || "$(release_binary)" simulate-night --survey lrs --stars "$count" --repeats 0 \
+    --broken 0 --galaxies 0 --date 2026-11-21 --out "$night"
+  "$python" ops/bench/consistency.py --starmill "$(release_binary)" --data "$night" \
     --repetitions "$repetitions" --out out/bench/consistency.md
   exit
 fi
+
+"$python" ops/bench/make_lrs.py "out/bench/$count" --count "$count"
+
 
 if [ -n "$large" ]; then
   "$python" ops/bench/make_lrs.py "$large" --count 10000 --layouts image
