@@ -1,5 +1,7 @@
 //! Sessions of ONNX Runtime: how they are set up, and whether they are what the manifest says.
 
+use std::sync::{Mutex, PoisonError};
+
 use ort::ep::cuda::ConvAlgorithmSearch;
 use ort::ep::{ArenaExtendStrategy, CPU, CUDA, ExecutionProvider, ExecutionProviderDispatch};
 use ort::session::Session;
@@ -19,6 +21,9 @@ pub(crate) const fn provider(device: Device) -> &'static str {
     }
 }
 
+/// Held while a session with operators of our own is opened.
+static OPENING: Mutex<()> = Mutex::new(());
+
 /// Opens the graph on the device asked for and on no other.
 pub(crate) fn open(
     runtime: &Runtime,
@@ -32,6 +37,9 @@ pub(crate) fn open(
         .with_deterministic_compute(true)?;
     let Device::Cuda { index } = options.device else {
         // They run on the CPU alone: a GPU takes the functions that the graph has in their place.
+        // ONNX Runtime notes the domain of operators in a map of the whole process, and fails where
+        // two sessions do so at once.
+        let _alone = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         return builder.with_operators(operators::domain()?)?.commit_from_memory(graph);
     };
     if !CUDA::is_available()? {

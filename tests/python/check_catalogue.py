@@ -111,7 +111,9 @@ def column_problems(hdu: fits.BinTableHDU, parquet: pa.Table) -> Iterator[str]:
         return
     for number, field in enumerate(parquet.schema, start=1):
         letter = hdu.columns[field.name].format.lstrip("0123456789")
-        if TYPES.get(str(field.type)) != letter:
+        is_vector = pa.types.is_fixed_size_list(field.type)
+        element = field.type.value_type if is_vector else field.type
+        if TYPES.get(str(element)) != letter:
             yield f"{field.name}: FITS type {letter}, Parquet type {field.type}"
         notes = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
         for key, keyword in (("unit", "TUNIT"), ("ucd", "TUCD"), ("description", "TCOMM")):
@@ -123,7 +125,7 @@ def column_problems(hdu: fits.BinTableHDU, parquet: pa.Table) -> Iterator[str]:
                 yield f"{field.name}: has no {key}"
         if not is_unit(notes.get("unit", "")):
             yield f"{field.name}: {notes['unit']!r} is no unit"
-        if letter in "JK" and f"TNULL{number}" not in hdu.header:
+        if letter in "JK" and not is_vector and f"TNULL{number}" not in hdu.header:
             yield f"{field.name}: has no TNULL"
 
 
@@ -145,6 +147,12 @@ def value_problems(hdu: fits.BinTableHDU, parquet: pa.Table) -> Iterator[str]:
         name = field.name
         in_fits = np.asarray(hdu.data[name])
         column = parquet[name].combine_chunks()
+        if pa.types.is_fixed_size_list(field.type):
+            in_parquet = np.array(column.to_pylist()).reshape(parquet.num_rows, -1)
+            in_fits = in_fits.reshape(parquet.num_rows, -1)
+            if not np.array_equal(in_fits, in_parquet, equal_nan=True):
+                yield f"{name}: a row of FITS differs from that of Parquet"
+            continue
         missing = column.is_null().to_numpy(zero_copy_only=False)
         if pa.types.is_string(field.type):
             in_fits = np.char.rstrip(in_fits)

@@ -24,6 +24,30 @@ pub enum Layout {
 
 const PIXELS: i32 = 3909;
 
+/// Centre and width, Angstrom, and depth of what a spectrum of a star has at least.
+const LINES: [[f32; 3]; 20] = [
+    [3934.8, 12.0, 0.39],
+    [3969.6, 12.0, 0.36],
+    [4102.9, 6.0, 0.14],
+    [4227.9, 6.0, 0.17],
+    [4305.0, 18.0, 0.19],
+    [4341.7, 6.0, 0.14],
+    [4384.8, 6.0, 0.11],
+    [4668.0, 15.0, 0.07],
+    [4862.7, 5.0, 0.17],
+    [5176.0, 20.0, 0.23],
+    [5271.0, 12.0, 0.11],
+    [5330.0, 10.0, 0.08],
+    [5406.0, 8.0, 0.055],
+    [5709.0, 8.0, 0.033],
+    [5783.0, 8.0, 0.028],
+    [5893.5, 6.0, 0.17],
+    [6163.0, 6.0, 0.055],
+    [6497.0, 8.0, 0.044],
+    [6564.6, 4.0, 0.22],
+    [7055.0, 40.0, 0.028],
+];
+
 impl Lrs {
     /// A quiet giant of S/N about 60 whose noise follows from `seed`.
     pub fn star(seed: u32) -> Self {
@@ -42,11 +66,11 @@ impl Lrs {
             (0..12).map(|_| uniform()).sum::<f32>() - 6.0
         };
         let shape = |w: f32| {
-            let continuum = 1e3 * (-((w - 6300.0) / 2600.0).powi(2)).exp();
-            let line = |centre: f32, width: f32, depth: f32| {
-                1.0 - depth * (-0.5 * ((w - centre) / width).powi(2)).exp()
+            let continuum = 1e3 * (-((w - 7460.0) / 4415.0).powi(2)).exp();
+            let line = |flux: f32, [centre, width, depth]: [f32; 3]| {
+                flux * (1.0 - depth * (-0.5 * ((w - centre) / width).powi(2)).exp())
             };
-            continuum * line(4862.7, 5.0, 0.3) * line(5176.0, 20.0, 0.35) * line(6564.6, 4.0, 0.4)
+            LINES.into_iter().fold(continuum, line)
         };
         let flux: Vec<f32> = wave.iter().map(|&w| shape(w) * (1.0 + noise() / 60.0)).collect();
         let ivar = wave.iter().map(|&w| (60.0 / shape(w)).powi(2)).collect();

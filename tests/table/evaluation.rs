@@ -62,11 +62,11 @@ fn labels_are_held_against_those_of_the_table_by_magnitude_and_for_some_stars_al
     let counts: Vec<_> =
         magnitude["bins"].as_array().unwrap().iter().map(|bin| &bin["summary"]["count"]).collect();
     assert_eq!(counts, [within(0.0, 12.0), within(12.0, 14.0), within(14.0, 99.0)]);
-    // The catalogue has no errors, so that the column is the reference's.
+    // Both have such a column, and that of the catalogue comes first.
     let errors = by("teff_err");
     assert_eq!(
         (&errors["of"], &errors["bins"][1]["summary"]["count"]),
-        (&"reference".into(), &100.into())
+        (&"catalogue".into(), &100.into())
     );
     assert_eq!(by("snr")["bins"].as_array().unwrap().len(), 9);
 

@@ -29,7 +29,7 @@ def raw_column(names: list[str]) -> dict[str, object]:
         "name": RAW,
         "shape": [len(names)],
         "ucd": "stat.stdev",
-        "description": f"Spread of the members, not calibrated, in the units of {', '.join(names)}",
+        "description": "Spread of the members for each label, not calibrated",
     }
 
 
