@@ -62,5 +62,6 @@ mod sky;
 pub mod spectrum;
 pub mod stage;
 pub mod survey;
+mod table;
 pub mod telemetry;
 pub mod watch;

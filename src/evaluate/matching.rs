@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::names::{self, Finder, Map};
 use super::rows::{BinColumn, Rows, file_key, is_file};
-use super::source::{Record, Source, Wanted};
 use super::{EvaluateError, Match};
 use crate::sky::Sky;
+use crate::table::{Record, Source, Wanted};
 
 /// A column of the reference that is a label of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -19,7 +19,6 @@ mod names;
 mod page;
 pub mod repeats;
 mod rows;
-mod source;
 pub mod statistics;
 mod text;
 
@@ -36,11 +35,11 @@ pub use rows::{Label, LeftOut};
 pub use text::lines;
 
 use crate::catalogue::{CatalogueError, sha256_of_file};
+use crate::table::{Source, TableError};
 use agreement::{Agreement, Both};
 use matching::Reference;
 use repeats::Repeats;
 use rows::Rows;
-use source::Source;
 
 /// Columns that an error lists.
 const LISTED: usize = 60;
@@ -52,14 +51,9 @@ pub enum EvaluateError {
     /// The folder is no sealed catalogue.
     #[error("{0}: it is no sealed catalogue; let its run end, or run again with the same --out")]
     NotSealed(PathBuf),
-    /// A table cannot be read or used; the phrase ends with the remedy.
-    #[error("{path}: {problem}")]
-    Table {
-        /// The table.
-        path: PathBuf,
-        /// What is wrong, and the remedy.
-        problem: String,
-    },
+    /// A table cannot be read or used.
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// A column is missing.
     #[error("{path}: there is no column {wanted} among {columns}; {remedy}")]
     NoColumn {
@@ -133,10 +127,6 @@ pub enum EvaluateError {
 }
 
 impl EvaluateError {
-    fn table(path: &Path, problem: String) -> Self {
-        Self::Table { path: path.to_owned(), problem }
-    }
-
     fn no_column(source: &Source, wanted: &str, remedy: &str) -> Self {
         let mut columns: Vec<&str> =
             source.columns.iter().take(LISTED).map(|column| column.name.as_str()).collect();

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::EvaluateError;
-use super::source::{Column, Kind, Source};
+use crate::table::{Column, Kind, Source, TableError};
 
 /// `teff=TEFF`: what Starmill calls `teff` is the column `TEFF` of the reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl<'a> Finder<'a> {
             return Ok(at);
         }
         let what = format!("the column {name} holds no single numbers; name another one");
-        Err(EvaluateError::table(&self.source.path, what))
+        Err(TableError::new(&self.source.path, what).into())
     }
 
     /// The column of this name, which may be a key.

@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::bins::ColumnBins;
 use super::listed::Listed;
 use super::names::{self, Finder};
-use super::source::{Column, Kind, Record, Source, Wanted};
 use super::{EvaluateError, Selection};
 use crate::catalogue::{CATALOGUE, MANIFEST};
+use crate::table::{Column, Kind, Record, Source, TableError, Wanted};
 
 /// The most rows that are evaluated at once; their labels and errors are in memory.
 pub(super) const MOST_ROWS: usize = 4_000_000;
@@ -124,7 +124,7 @@ impl Rows {
                 "{} labels, the most is {MOST_LABELS}; name a narrower table",
                 labels.len()
             );
-            return Err(EvaluateError::table(path, what));
+            return Err(TableError::new(path, what).into());
         }
         let listed = selection.only.as_ref().map(|list| Listed::read(list, &source)).transpose()?;
         let layout = Layout::of(&source, &finder, &labels, (selection, listed), (key, bins))?;
@@ -182,7 +182,7 @@ impl Rows {
         }
         if self.len() == MOST_ROWS {
             let what = format!("it has more than {MOST_ROWS} rows; leave rows out with --min-snr");
-            return Err(EvaluateError::table(path, what));
+            return Err(TableError::new(path, what).into());
         }
         if let Some(model) = layout.model.filter(|_| self.model.is_empty()) {
             self.model.clone_from(&record.texts[model]);

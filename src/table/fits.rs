@@ -2,23 +2,24 @@
 
 use std::path::Path;
 
-use super::{Column, Kind, Record, Stop, Visit, Wanted, bytes, damaged, number, unreadable};
-use crate::evaluate::EvaluateError;
+use super::{
+    Column, Kind, Record, Stop, TableError, Visit, Wanted, bytes, damaged, number, unreadable,
+};
 use crate::fits::{self, Numbers, ScanError, Table, scan_table};
 
 /// A scan that ended, and why.
-enum Ended {
+enum Ended<E> {
     Scan(ScanError),
-    Stop(Stop),
+    Stop(Stop<E>),
 }
 
-impl From<ScanError> for Ended {
+impl<E> From<ScanError> for Ended<E> {
     fn from(error: ScanError) -> Self {
         Self::Scan(error)
     }
 }
 
-pub(super) fn columns(path: &Path) -> Result<Vec<Column>, EvaluateError> {
+pub(super) fn columns(path: &Path) -> Result<Vec<Column>, TableError> {
     let mut columns = Vec::new();
     let scanned = scan_table(&mut bytes(path)?, &mut |table| {
         columns = table.columns().iter().map(|column| describe(table, column)).collect();
@@ -40,9 +41,13 @@ fn describe(table: &Table, column: &fits::Column) -> Column {
     Column { name, unit, ucd, alias: String::new(), kind }
 }
 
-pub(super) fn read(path: &Path, wanted: &Wanted, visit: &mut Visit) -> Result<(), EvaluateError> {
+pub(super) fn read<E: From<TableError>>(
+    path: &Path,
+    wanted: &Wanted,
+    visit: &mut Visit<'_, E>,
+) -> Result<(), E> {
     let (mut numbers, mut texts) = (Vec::new(), Vec::new());
-    let scanned = scan_table(&mut bytes(path)?, &mut |table| -> Result<(), Ended> {
+    let scanned = scan_table(&mut bytes(path)?, &mut |table| -> Result<(), Ended<E>> {
         let columns = table.columns();
         let cells = wanted.numbers.iter().map(|&at| Cells::of(table, &columns[at]));
         let cells = cells.collect::<Result<Vec<_>, _>>()?;
@@ -52,7 +57,7 @@ pub(super) fn read(path: &Path, wanted: &Wanted, visit: &mut Visit) -> Result<()
             texts.clear();
             texts.extend(wanted.texts.iter().map(|&at| text(table, &columns[at], row)));
             visit(&Record { numbers: &numbers, texts: &texts })
-                .map_err(|error| Ended::Stop(error.into()))?;
+                .map_err(|error| Ended::Stop(Stop::Error(error)))?;
         }
         Ok(())
     });
@@ -93,11 +98,11 @@ fn text(table: &Table, column: &fits::Column, row: usize) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
-fn ended(path: &Path, scanned: Result<(), Ended>) -> Result<(), EvaluateError> {
+fn ended<E: From<TableError>>(path: &Path, scanned: Result<(), Ended<E>>) -> Result<(), E> {
     match scanned {
         Ok(()) | Err(Ended::Stop(Stop::Found)) => Ok(()),
         Err(Ended::Stop(Stop::Error(error))) => Err(error),
-        Err(Ended::Scan(ScanError::Io(error))) => Err(unreadable(path, &error)),
-        Err(Ended::Scan(error)) => Err(damaged(path, &error)),
+        Err(Ended::Scan(ScanError::Io(error))) => Err(unreadable(path, &error).into()),
+        Err(Ended::Scan(error)) => Err(damaged(path, &error).into()),
     }
 }

@@ -3,28 +3,29 @@
 use std::io::{BufRead, Read};
 use std::path::Path;
 
-use super::{Column, Kind, Record, Stop, Visit, Wanted, bytes, damaged, number, unreadable};
-use crate::evaluate::EvaluateError;
+use super::{
+    Column, Kind, Record, Stop, TableError, Visit, Wanted, bytes, damaged, number, unreadable,
+};
 use crate::records::{MOST_RECORD, RecordError, Records};
 
 /// A reading that ended, and why.
-enum Ended {
+enum Ended<E> {
     Record(RecordError),
-    Stop(Stop),
+    Stop(Stop<E>),
 }
 
-impl From<RecordError> for Ended {
+impl<E> From<RecordError> for Ended<E> {
     fn from(error: RecordError) -> Self {
         Self::Record(error)
     }
 }
 
-pub(super) fn columns(path: &Path) -> Result<Vec<Column>, EvaluateError> {
+pub(super) fn columns(path: &Path) -> Result<Vec<Column>, TableError> {
     let first = first_line(path)?;
     if !first.ends_with(b"\n") {
         let what = "it is neither FITS nor Parquet nor a table with a first line of names; give \
                     one of these";
-        return Err(EvaluateError::table(path, what.into()));
+        return Err(TableError::new(path, what.into()));
     }
     let mut columns = Vec::new();
     let read = Records::new(separator(&first)).read(&mut &first[..], &mut |fields| {
@@ -35,7 +36,7 @@ pub(super) fn columns(path: &Path) -> Result<Vec<Column>, EvaluateError> {
     Ok(columns)
 }
 
-fn first_line(path: &Path) -> Result<Vec<u8>, EvaluateError> {
+fn first_line(path: &Path) -> Result<Vec<u8>, TableError> {
     let mut first = Vec::new();
     let mut limited = bytes(path)?.take(MOST_RECORD as u64);
     limited.read_until(b'\n', &mut first).map_err(|error| unreadable(path, &error))?;
@@ -54,12 +55,12 @@ fn column(field: &[u8]) -> Column {
     Column { name, unit, ucd, alias, kind: Kind::Unknown }
 }
 
-pub(super) fn read(
+pub(super) fn read<E: From<TableError>>(
     path: &Path,
     width: usize,
     wanted: &Wanted,
-    visit: &mut Visit,
-) -> Result<(), EvaluateError> {
+    visit: &mut Visit<'_, E>,
+) -> Result<(), E> {
     let separator = separator(&first_line(path)?);
     let (mut numbers, mut texts, mut line) = (Vec::new(), Vec::new(), 0_u64);
     let read = Records::new(separator).read(&mut bytes(path)?, &mut |fields| {
@@ -67,7 +68,7 @@ pub(super) fn read(
         if fields.len() != width {
             let found = fields.len();
             let what = format!("record {line} has {found} fields, the first has {width}");
-            return Err(Ended::Stop(Stop::Error(damaged(path, &what))));
+            return Err(Ended::Stop(Stop::Error(damaged(path, &what).into())));
         }
         if line == 1 {
             return Ok(());
@@ -78,7 +79,7 @@ pub(super) fn read(
         texts.clear();
         texts.extend(wanted.texts.iter().map(|&at| field(at).trim().to_owned()));
         visit(&Record { numbers: &numbers, texts: &texts })
-            .map_err(|error| Ended::Stop(error.into()))
+            .map_err(|error| Ended::Stop(Stop::Error(error)))
     });
     ended(path, read)
 }
@@ -92,11 +93,11 @@ fn value(text: &str) -> f64 {
     }
 }
 
-fn ended(path: &Path, read: Result<(), Ended>) -> Result<(), EvaluateError> {
+fn ended<E: From<TableError>>(path: &Path, read: Result<(), Ended<E>>) -> Result<(), E> {
     match read {
         Ok(()) | Err(Ended::Stop(Stop::Found)) => Ok(()),
         Err(Ended::Stop(Stop::Error(error))) => Err(error),
-        Err(Ended::Record(RecordError::Io(error))) => Err(unreadable(path, &error)),
-        Err(Ended::Record(error)) => Err(damaged(path, &error)),
+        Err(Ended::Record(RecordError::Io(error))) => Err(unreadable(path, &error).into()),
+        Err(Ended::Record(error)) => Err(damaged(path, &error).into()),
     }
 }

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::EvaluateError;
+use thiserror::Error;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Numbers with a fraction.
     Float,
     /// Whole numbers, or true and false.
@@ -29,40 +29,54 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn may_be_number(self) -> bool {
+    pub(crate) fn may_be_number(self) -> bool {
         matches!(self, Self::Float | Self::Whole | Self::Unknown)
     }
 }
 
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Column {
-    pub(super) name: String,
+pub(crate) struct Column {
+    pub(crate) name: String,
     /// As the table states it, else empty.
-    pub(super) unit: String,
+    pub(crate) unit: String,
     /// Unified content descriptor, as the table states it, else empty.
-    pub(super) ucd: String,
+    pub(crate) ucd: String,
     /// Name in a published catalogue, as catalogues of Starmill give it, else empty.
-    pub(super) alias: String,
-    pub(super) kind: Kind,
+    pub(crate) alias: String,
+    pub(crate) kind: Kind,
 }
 
 /// Positions of the columns that are read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Wanted {
-    pub(super) numbers: Vec<usize>,
-    pub(super) texts: Vec<usize>,
+pub(crate) struct Wanted {
+    pub(crate) numbers: Vec<usize>,
+    pub(crate) texts: Vec<usize>,
 }
 
 /// A row: the wanted columns in the order in which they are wanted. A missing number is NaN, a missing
 /// text is empty.
-pub(super) struct Record<'a> {
-    pub(super) numbers: &'a [f64],
-    pub(super) texts: &'a [String],
+pub(crate) struct Record<'a> {
+    pub(crate) numbers: &'a [f64],
+    pub(crate) texts: &'a [String],
 }
 
 /// What takes a row.
-type Visit<'a> = dyn FnMut(&Record<'_>) -> Result<(), EvaluateError> + 'a;
+type Visit<'a, E> = dyn FnMut(&Record<'_>) -> Result<(), E> + 'a;
+
+/// A table that cannot be read or used; the phrase ends with the remedy.
+#[derive(Debug, Error)]
+#[error("{}: {problem}", path.display())]
+pub struct TableError {
+    path: PathBuf,
+    problem: String,
+}
+
+impl TableError {
+    pub(crate) fn new(path: &Path, problem: String) -> Self {
+        Self { path: path.to_owned(), problem }
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -73,28 +87,22 @@ enum Format {
 
 /// A table that is there.
 #[derive(Debug)]
-pub(super) struct Source {
-    pub(super) path: PathBuf,
-    pub(super) columns: Vec<Column>,
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    pub(crate) columns: Vec<Column>,
     format: Format,
 }
 
 /// What ends the reading of a table.
-enum Stop {
+enum Stop<E> {
     /// What was looked for has been found.
     Found,
-    /// An error.
-    Error(EvaluateError),
-}
-
-impl From<EvaluateError> for Stop {
-    fn from(error: EvaluateError) -> Self {
-        Self::Error(error)
-    }
+    /// An error of whoever takes the rows.
+    Error(E),
 }
 
 impl Source {
-    pub(super) fn open(path: &Path) -> Result<Self, EvaluateError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, TableError> {
         let mut magic = Vec::new();
         bytes(path)?.take(9).read_to_end(&mut magic).map_err(|error| unreadable(path, &error))?;
         let (format, columns) = match magic.as_slice() {
@@ -106,11 +114,15 @@ impl Source {
     }
 
     /// The column of this name, whatever its case.
-    pub(super) fn position(&self, name: &str) -> Option<usize> {
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
     }
 
-    pub(super) fn read(&self, wanted: &Wanted, visit: &mut Visit) -> Result<(), EvaluateError> {
+    pub(crate) fn read<E: From<TableError>>(
+        &self,
+        wanted: &Wanted,
+        visit: &mut Visit<'_, E>,
+    ) -> Result<(), E> {
         match self.format {
             Format::Fits => fits::read(&self.path, wanted, visit),
             Format::Parquet => parquet::read(&self.path, wanted, visit),
@@ -120,7 +132,7 @@ impl Source {
 }
 
 /// The bytes of a table, inflated.
-fn bytes(path: &Path) -> Result<Box<dyn BufRead>, EvaluateError> {
+fn bytes(path: &Path) -> Result<Box<dyn BufRead>, TableError> {
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     let mut file = BufReader::with_capacity(1 << 16, file);
     let is_gzip =
@@ -136,10 +148,10 @@ fn number(value: Option<f64>) -> f64 {
     value.filter(|value| value.is_finite() && *value > -9990.0).unwrap_or(f64::NAN)
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> EvaluateError {
-    EvaluateError::table(path, format!("{error}; check that it is a file that may be read"))
+fn unreadable(path: &Path, error: &std::io::Error) -> TableError {
+    TableError::new(path, format!("{error}; check that it is a file that may be read"))
 }
 
-fn damaged(path: &Path, error: &dyn std::fmt::Display) -> EvaluateError {
-    EvaluateError::table(path, format!("{error}; fetch or write the table again"))
+fn damaged(path: &Path, error: &dyn std::fmt::Display) -> TableError {
+    TableError::new(path, format!("{error}; fetch or write the table again"))
 }

@@ -13,13 +13,12 @@ use arrow_schema::{DataType, Field};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{Column, Kind, Record, Visit, Wanted, damaged, number, unreadable};
-use crate::evaluate::EvaluateError;
+use super::{Column, Kind, Record, TableError, Visit, Wanted, damaged, number, unreadable};
 
 /// Rows that are in memory at once.
 const BATCH: usize = 2048;
 
-pub(super) fn columns(path: &Path) -> Result<Vec<Column>, EvaluateError> {
+pub(super) fn columns(path: &Path) -> Result<Vec<Column>, TableError> {
     Ok(open(path)?.schema().fields().iter().map(|field| describe(field)).collect())
 }
 
@@ -41,7 +40,11 @@ fn describe(field: &Field) -> Column {
     }
 }
 
-pub(super) fn read(path: &Path, wanted: &Wanted, visit: &mut Visit) -> Result<(), EvaluateError> {
+pub(super) fn read<E: From<TableError>>(
+    path: &Path,
+    wanted: &Wanted,
+    visit: &mut Visit<'_, E>,
+) -> Result<(), E> {
     let builder = open(path)?;
     let roots: Vec<usize> = wanted.numbers.iter().chain(&wanted.texts).copied().collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots.iter().copied());
@@ -123,7 +126,7 @@ fn text(array: &ArrayRef, row: usize) -> String {
         .unwrap_or_default()
 }
 
-fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, EvaluateError> {
+fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, TableError> {
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(path, &error))
 }
