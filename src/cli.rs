@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backfill;
 mod evaluate;
 mod simulate_night;
 
@@ -10,6 +11,9 @@ use clap_complete::Shell;
 
 use crate::config::LogFormat;
 use crate::generate::{Axis, Fixed};
+pub use backfill::{
+    BackfillCommand, BackfillRunArgs, MergeArgs, PlanArgs, ShardChoice, StatusArgs,
+};
 pub use evaluate::EvaluateArgs;
 pub use simulate_night::{SimulateNightArgs, SimulatedLabels, SimulatedLayout, SimulatedSurvey};
 
@@ -40,6 +44,12 @@ pub enum Command {
     /// 0 every spectrum gave a row, or a stop was asked for, 1 finished with rejects, 2 could not
     /// run, 78 bad configuration.
     Run(RunArgs),
+    /// Process a release of millions of spectra in shards, on one machine or on many.
+    Backfill {
+        /// What to do.
+        #[command(subcommand)]
+        command: BackfillCommand,
+    },
     /// Make spectra from labels with a forward model.
     ///
     /// Labels come from a table (--labels), from every combination of ranges (--grid) or from a

@@ -67,6 +67,7 @@ pub struct Config {
     pub write: Write,
     pub catalogue: Catalogue,
     pub supervision: Supervision,
+    pub backfill: Backfill,
     pub log: Log,
     pub watch: Watch,
     pub inbox: Vec<Inbox>,
@@ -113,6 +114,7 @@ section! { Serve {
 section! { NightRule {
     longitude: f64, quiet: f64, deadline: f64, complete_marker: String,
 } }
+section! { Backfill { scratch: PathBuf, checkpoint: f64, nice: i32 } }
 section! { Log { format: LogFormat, level: String } }
 section! { Watch { settle: f64, give_up: f64, rescan: f64, inotify: bool, waiting: usize } }
 

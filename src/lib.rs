@@ -27,6 +27,7 @@
 
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::float_cmp))]
 
+pub mod backfill;
 mod backoff;
 pub mod catalogue;
 pub mod cli;
@@ -53,6 +54,7 @@ pub mod prep;
 pub mod quality;
 mod records;
 pub mod reject;
+pub mod release;
 pub mod report;
 pub mod rv;
 pub mod serve;

@@ -12,10 +12,12 @@ use starmill_actors::{
 };
 use starmill_onnx::Runtime;
 
-use crate::catalogue::{CatalogueError, Counts, Made, Reductions, Store, StoreError};
+use crate::catalogue::{
+    CatalogueError, Counts, Made, Origin, Reductions, ShardNote, Store, StoreError,
+};
 use crate::config::{Config, seconds, workers_or_cores};
 use crate::diary::Diary;
-use crate::input::{LargeFiles, Listing, Reader};
+use crate::input::{Finder, LargeFiles, Listing, Reader};
 use crate::interrupt::Interrupt;
 use crate::rv::measure::Measurer;
 use crate::setup::{Ready, load_runtime};
@@ -29,13 +31,53 @@ use crate::stage::{
 pub struct Job {
     /// The model.
     pub model: Ready,
-    /// Files, directories, patterns, or `-`.
-    pub paths: Vec<PathBuf>,
-    /// A list of files before them.
-    pub list: Option<Box<dyn BufRead + Send>>,
+    /// What is read.
+    pub sources: Sources,
     /// The catalogue's folder.
     pub out: PathBuf,
+    /// What becomes of its segments in the end.
+    pub closing: Closing,
 }
+
+/// Where the names of files come from.
+pub enum Sources {
+    /// A command line.
+    Named {
+        /// A list of files, the first to be read.
+        list: Option<Box<dyn BufRead + Send>>,
+        /// Files, directories, patterns, or `-`.
+        paths: Vec<PathBuf>,
+    },
+    /// Something that knows them.
+    Found(Finder),
+}
+
+/// What becomes of a catalogue's segments when all is read.
+pub enum Closing {
+    /// They are sealed in two formats.
+    Seal,
+    /// They become one file of a backfill.
+    Shard(Shard),
+}
+
+/// A shard of a backfill.
+pub struct Shard {
+    /// BLAKE3 of the plan.
+    pub plan: String,
+    /// How many shards it has.
+    pub shards: u64,
+    /// Which of them this is.
+    pub number: u64,
+    /// The name of this try.
+    pub attempt: String,
+    /// The file to write.
+    pub path: PathBuf,
+    /// Compares what makes the rows with what made those of other shards, before the first is made.
+    pub claim: Claim,
+}
+
+/// What refuses to go on where other shards were made otherwise.
+pub type Claim = Box<dyn Fn(&Origin) -> anyhow::Result<()>>;
 
 /// What a run did.
 #[derive(Debug)]
@@ -44,6 +86,8 @@ pub struct RunReport {
     pub tally: Tally,
     /// What the sealed catalogue holds now; `None` if a stop left no time to seal it.
     pub sealed: Option<Sealed>,
+    /// What the shard's file says of itself, if this was one and is done.
+    pub shard: Option<ShardNote>,
     /// The execution provider that was really used.
     pub provider: String,
     /// Stages and queues.
@@ -86,6 +130,14 @@ pub fn run(
         model_files: job.model.file_digests()?,
         settings: settings(config, &job.model),
     };
+    let origin = match &job.closing {
+        Closing::Seal => None,
+        Closing::Shard(shard) => {
+            let origin = Origin::of(&shard.plan, shard.shards, &job.model.id_with_hash(), &made);
+            (shard.claim)(&origin)?;
+            Some(origin)
+        }
+    };
     let counters = Arc::new(Counters::default());
     let persevere = Persevere::of(config, interrupt, &counters);
     let mut rack = Rack::new(1, Arc::clone(&counters), one_catalogue(&job));
@@ -96,8 +148,14 @@ pub fn run(
     let rack = Arc::new(Mutex::new(rack));
     tracing::info!(model = job.model.id(), provider, out = %job.out.display(), "run begins");
 
-    let stdin = std::io::BufReader::new(std::io::stdin());
-    let listing = Listing::start_with(job.list, job.paths, stdin)?;
+    let listing = match job.sources {
+        Sources::Named { list, paths } => {
+            let stdin = std::io::BufReader::new(std::io::stdin());
+            Listing::start_with(list, paths, stdin)?
+        }
+        Sources::Found(finder) => Listing::of(finder)?,
+    };
+    let listed = listing.ending();
     let model = &job.model;
     let plan = Plan {
         config,
@@ -117,16 +175,24 @@ pub fn run(
     let end = end_of(report.ending, &counters)?;
     let tally = counters.tally();
     let accounted = tally.files_done + tally.files_skipped;
+    if end == End::Drained {
+        listed.whole().map_err(anyhow::Error::msg)?;
+    }
     // A writer that the drain limit left behind may hold the desk for ever.
-    let sealed = match end {
-        End::Abandoned => None,
-        End::Drained | End::Stopped => {
-            let mut rack = rack.lock().unwrap_or_else(PoisonError::into_inner);
-            let limit = seconds(config.supervision.drain_limit);
-            let give_up = || interrupt.is_overdue(limit);
-            seal(&rack.desk(None)?.store, &made, &persevere, &give_up)?
+    let (mut sealed, mut note) = (None, None);
+    if end != End::Abandoned {
+        let mut rack = rack.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = seconds(config.supervision.drain_limit);
+        let give_up = || interrupt.is_overdue(limit);
+        let store = &rack.desk(None)?.store;
+        match (&job.closing, &origin) {
+            (Closing::Shard(shard), Some(origin)) if end == End::Drained => {
+                note = export(store, shard, origin, &persevere, &give_up)?;
+            }
+            (Closing::Shard(_), _) => {}
+            (Closing::Seal, _) => sealed = seal(store, &made, &persevere, &give_up)?,
         }
-    };
+    }
     if end == End::Drained && tally.files_found != accounted {
         bail!(
             "{} files were found but {accounted} are accounted for; run again to do the rest, and \
@@ -137,7 +203,25 @@ pub fn run(
     diary.end(&tally, sealed.as_ref(), end != End::Drained);
     let (flow, wall) = (report.snapshot, begin.elapsed());
     let stopped = interrupt.is_asked();
-    Ok(RunReport { tally: counters.tally(), sealed, provider, flow, wall, stopped })
+    let (tally, shard) = (counters.tally(), note);
+    Ok(RunReport { tally, sealed, shard, provider, flow, wall, stopped })
+}
+
+/// Writes a shard's file, unless told to give up before it is whole.
+fn export(
+    store: &Store,
+    shard: &Shard,
+    origin: &Origin,
+    persevere: &Persevere,
+    give_up: &dyn Fn() -> bool,
+) -> Result<Option<ShardNote>, StoreError> {
+    let written = persevere.until_done(&mut std::thread::sleep, || {
+        store.export(&shard.path, (origin, shard.number, &shard.attempt), give_up)
+    });
+    match written {
+        Err(StoreError::Catalogue(CatalogueError::GivenUp)) => Ok(None),
+        written => Ok(Some(written?)),
+    }
 }
 
 /// How a flow ended that did not fail.

@@ -78,8 +78,10 @@ impl Drop for LogLine {
 }
 
 impl Progress {
-    /// Follows the counters until [`Progress::finish`].
-    pub fn start(&self, counters: Arc<Counters>) {
+    /// Follows the counters until [`Progress::finish`]. Where the number of files is known before, it
+    /// says when the last will be done.
+    pub fn start(&self, counters: Arc<Counters>, total: Option<u64>) {
+        self.finished.store(false, Relaxed);
         if std::io::stderr().is_terminal() {
             let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
@@ -91,10 +93,10 @@ impl Progress {
         // Without the thread nobody is told how far the run is, and nothing else is lost.
         let _ = std::thread::Builder::new()
             .name("progress".into())
-            .spawn(move || progress.follow(&counters));
+            .spawn(move || progress.follow(&counters, total));
     }
 
-    fn follow(&self, counters: &Counters) {
+    fn follow(&self, counters: &Counters, total: Option<u64>) {
         let begin = Instant::now();
         let mut next_line = LINE_EVERY;
         while !self.finished.load(Relaxed) {
@@ -103,13 +105,33 @@ impl Progress {
             let done = tally.files_done + tally.files_skipped;
             let rate = done as f64 / begin.elapsed().as_secs_f64();
             let (found, rows, rejects) = (tally.files_found, tally.rows, tally.rejects);
+            let left_s = total.and_then(|total| time_left(done, total, rate));
             if let Some(bar) = self.bar() {
+                let found = total.unwrap_or(found);
+                let left = left_s.map_or_else(String::new, |it| {
+                    format!(", {} left", indicatif::HumanDuration(Duration::from_secs(it)))
+                });
                 bar.set_message(format!(
-                    "{done} of {found} files, {rows} rows, {rejects} rejects, {rate:.0} files/s"
+                    "{done} of {found} files, {rows} rows, {rejects} rejects, {rate:.0} files/s{left}"
                 ));
             } else if begin.elapsed() >= next_line {
                 next_line += LINE_EVERY;
-                tracing::info!(done, found, rows, rejects, files_per_s = rate.round(), "progress");
+                let (files_per_s, codes) = (rate.round(), &tally.rejects_by_code);
+                match total {
+                    Some(total) => {
+                        tracing::info!(
+                            done,
+                            total,
+                            rows,
+                            rejects,
+                            ?codes,
+                            files_per_s,
+                            left_s,
+                            "progress"
+                        );
+                    }
+                    None => tracing::info!(done, found, rows, rejects, files_per_s, "progress"),
+                }
             }
         }
     }
@@ -138,9 +160,16 @@ impl Progress {
     }
 }
 
+/// Seconds until all is done at this rate, if it can be told.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by a century")]
+fn time_left(done: u64, total: u64, rate: f64) -> Option<u64> {
+    let left = total.saturating_sub(done) as f64 / rate;
+    left.is_finite().then(|| left.min(3e9) as u64)
+}
+
 /// The statistics of a run as `--stats` writes them. Times are seconds, sizes bytes.
 pub fn statistics(report: &RunReport) -> Value {
-    let RunReport { tally, sealed, provider, flow, wall, stopped } = report;
+    let RunReport { tally, sealed, provider, flow, wall, stopped, shard: _ } = report;
     let wall = wall.as_secs_f64();
     json!({
         "version": env!("CARGO_PKG_VERSION"),

@@ -19,7 +19,7 @@ use super::columns::{Cell, Column, Kind, Schema};
 use crate::outcome::{Outcome, SourceFile};
 
 /// Name of the column by which segments are sorted and merged; it is in segments alone.
-pub(super) const SORT_KEY: &str = "sort_key";
+pub(crate) const SORT_KEY: &str = "sort_key";
 
 /// Which part of its file an outcome belongs to, and how many outcomes the whole file gives: with
 /// these a segment says by itself which inputs it makes done.

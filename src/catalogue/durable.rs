@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::CatalogueError;
@@ -76,6 +77,44 @@ pub(crate) fn publish_file(temporary: &Path, path: &Path) -> Result<(), Catalogu
     sync_folder(path.parent().unwrap_or(Path::new(".")))
 }
 
+/// Gives a whole file its name, durably, unless the name is taken; returns whether it got it. The
+/// temporary name goes in either case. Of several processes one succeeds, also on a network's file
+/// system, for which renaming would be no such promise: it replaces what is there.
+pub(crate) fn link_once(temporary: &Path, path: &Path) -> Result<bool, CatalogueError> {
+    sync_file(temporary)?;
+    let linked = match std::fs::hard_link(temporary, path) {
+        Ok(()) => true,
+        // Over a network the answer may be lost and the question repeated: two names are a success.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            is_same_file(temporary, path)
+        }
+        Err(error) => return Err(CatalogueError::io(path)(error)),
+    };
+    sync_folder(path.parent().unwrap_or(Path::new(".")))?;
+    remove(temporary)?;
+    Ok(linked)
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| std::fs::metadata(path).map(|it| (it.dev(), it.ino()));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Gives a whole folder its name, durably; its files were synced before.
+pub(crate) fn rename_folder(from: &Path, to: &Path) -> Result<(), CatalogueError> {
+    rename(from, to)?;
+    sync_folder(to.parent().unwrap_or(Path::new(".")))
+}
+
+/// Makes all files and names below a folder durable.
+pub(crate) fn sync_tree(folder: &Path) -> Result<(), CatalogueError> {
+    for entry in std::fs::read_dir(folder).map_err(CatalogueError::io(folder))? {
+        let path = entry.map_err(CatalogueError::io(folder))?.path();
+        if path.is_dir() { sync_tree(&path)? } else { sync_file(&path)? }
+    }
+    sync_folder(folder)
+}
+
 /// Creates a folder and those above it that are missing, durably.
 pub(crate) fn create_folders(folder: &Path) -> Result<(), CatalogueError> {
     let missing: Vec<&Path> = folder
@@ -107,6 +146,25 @@ mod tests {
         std::fs::write(folder.path().join("file"), b"").unwrap();
         let error = create_folders(&folder.path().join("file/below")).unwrap_err();
         assert!(error.to_string().contains("file"), "{error}");
+    }
+
+    #[test]
+    fn a_name_is_given_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        for (content, first) in [("one", true), ("two", false)] {
+            let temporary = folder.path().join(format!(".{content}"));
+            std::fs::write(&temporary, content).unwrap();
+            assert_eq!(link_once(&temporary, &path).unwrap(), first);
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        // The link was made, and the answer lost.
+        let temporary = folder.path().join(".three");
+        std::fs::write(&temporary, "three").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::hard_link(&temporary, &path).unwrap();
+        assert!(link_once(&temporary, &path).unwrap());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, Field};
 use fitsio::sys;
 
 use super::columns::{Column, Kind};
@@ -46,6 +47,39 @@ impl From<&Column> for ColumnHead {
     }
 }
 
+impl ColumnHead {
+    /// What a Parquet file that was published says of a column.
+    pub(crate) fn of_field(field: &Field) -> Self {
+        let note = |key: &str| field.metadata().get(key).cloned().unwrap_or_default();
+        let vector = |item: &Field, width: i32| {
+            let width = usize::try_from(width).unwrap_or(0);
+            match item.data_type() {
+                DataType::Int32 => Kind::Integers(width),
+                _ => Kind::Floats(width),
+            }
+        };
+        let kind = match field.data_type() {
+            DataType::Int64 => Kind::Int64,
+            DataType::Int32 => Kind::Int32,
+            DataType::Float32 => Kind::Float32,
+            DataType::Float64 => Kind::Float64,
+            DataType::Boolean => Kind::Logical,
+            DataType::FixedSizeList(item, width) => vector(item, *width),
+            _ => Kind::Text,
+        };
+        let shape = note("shape");
+        Self {
+            name: field.name().clone(),
+            kind,
+            unit: note("unit"),
+            ucd: note("ucd"),
+            description: note("description"),
+            alias: note("alias"),
+            shape: shape.split('x').filter_map(|side| side.trim().parse().ok()).collect(),
+        }
+    }
+}
+
 /// The widest text of each column, which FITS must know before the first row.
 #[derive(Debug, Clone)]
 pub(crate) struct TextWidths(Vec<usize>);
@@ -55,7 +89,7 @@ impl TextWidths {
         Self(vec![1; columns])
     }
 
-    pub(super) fn observe(&mut self, batch: &RecordBatch) {
+    pub(crate) fn observe(&mut self, batch: &RecordBatch) {
         for (width, array) in self.0.iter_mut().zip(batch.columns()) {
             if let Some(texts) = array.as_string_opt::<i32>() {
                 let longest = texts.iter().flatten().map(str::len).max().unwrap_or(0);

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::CatalogueError;
 use super::durable::temporary_name;
+use super::path_of_text;
 use crate::input::Digest;
 use crate::ledger::Ledger;
 
@@ -25,6 +26,24 @@ pub(super) fn write(folder: &Path, ledger: &Ledger) -> Result<u64, CatalogueErro
     })?;
     file.flush().map_err(CatalogueError::io(&path))?;
     Ok(count)
+}
+
+/// Calls `visit` with the name of every file that a sealed catalogue accounts for and that it could
+/// read: the others may be read by now.
+///
+/// # Errors
+/// [`CatalogueError::Io`], also of `visit`.
+pub fn files_of(
+    folder: &Path,
+    visit: &mut dyn FnMut(PathBuf) -> std::io::Result<()>,
+) -> Result<(), CatalogueError> {
+    let mut visited = Ok(());
+    for_each(folder, |line| {
+        if let (Ok(()), Some(path)) = (&visited, line.and_then(|(name, _)| path_of_text(name))) {
+            visited = visit(path);
+        }
+    })?;
+    visited.map_err(CatalogueError::io(&folder.join(INPUTS)))
 }
 
 /// Shows every line of the list to `see`: name and digest, or `None` if it is not such a line.

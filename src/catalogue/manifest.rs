@@ -120,6 +120,30 @@ fn settings_sha256(settings: &BTreeMap<String, String>) -> String {
     hex(&hasher.finalize())
 }
 
+/// SHA-256 of every file below a folder, by its name within it, but for those in one of its folders.
+pub(crate) fn digests_below(
+    folder: &Path,
+    without: &Path,
+) -> Result<BTreeMap<String, String>, CatalogueError> {
+    let mut digests = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(place) = open.pop() {
+        for entry in std::fs::read_dir(&place).map_err(CatalogueError::io(&place))? {
+            let path = entry.map_err(CatalogueError::io(&place))?.path();
+            if path == without {
+                continue;
+            }
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+            digests.insert(name, sha256_of_file(&path)?);
+        }
+    }
+    Ok(digests)
+}
+
 /// What `sha256sum` prints for a file.
 pub(crate) fn sha256_of_file(path: &Path) -> Result<String, CatalogueError> {
     let mut hasher = Sha256::new();

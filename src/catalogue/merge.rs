@@ -104,7 +104,7 @@ fn write_merged(
 pub(super) const HELD_ROWS: usize = FAN_IN * (ROWS.rows + KEYS.rows) + 2 * MERGED_ROWS;
 
 /// A k-way merge in progress.
-pub(super) struct Merge {
+pub struct Merge {
     cursors: Vec<Cursor>,
     /// The next key of each segment that still has one.
     heap: BinaryHeap<Reverse<(Vec<u8>, usize)>>,
@@ -151,7 +151,10 @@ impl Merge {
     }
 
     /// The next rows in order; `None` at the end.
-    pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, CatalogueError> {
+    ///
+    /// # Errors
+    /// [`CatalogueError`] when a file cannot be read.
+    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, CatalogueError> {
         let mut batches: Vec<RecordBatch> = Vec::new();
         // Which of `batches` is the current one of each cursor.
         let mut current: Vec<Option<usize>> = vec![None; self.cursors.len()];
@@ -206,6 +209,6 @@ impl Cursor {
 ///
 /// # Panics
 /// If the batch does not come from a segment.
-pub(super) fn keys(batch: &RecordBatch) -> &BinaryArray {
+pub(crate) fn keys(batch: &RecordBatch) -> &BinaryArray {
     batch.column_by_name(SORT_KEY).expect("segments have a sort key").as_binary()
 }

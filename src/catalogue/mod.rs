@@ -32,8 +32,10 @@ mod publish;
 mod published;
 mod recover;
 mod reductions;
+mod release_rows;
 mod seal;
 mod segment;
+mod shard_file;
 mod sink;
 mod store;
 #[cfg(test)]
@@ -42,24 +44,31 @@ mod text;
 mod trouble;
 mod verify;
 
-pub(crate) use batch::published_properties;
+pub(crate) use batch::{SORT_KEY, published_properties};
 pub use columns::{Cell, Column, Kind, LabelColumn, ModelColumns, Schema, VectorColumn};
 pub use commit_times::CommitTimes;
 pub use comparison::{Comparison, Difference, compare};
-pub(crate) use durable::{Space, beside, create_folders, publish_file, replace, space};
+pub(crate) use durable::{
+    Space, beside, create_folders, link_once, publish_file, rename_folder, replace, space,
+    sync_tree,
+};
 pub(crate) use fits_table::{Axis1, ColumnHead, FitsTable, TextWidths};
 pub use glossary::glossary;
-pub use inputs_list::INPUTS;
+pub use inputs_list::{INPUTS, files_of};
 pub use lookup::{Located, LookupError, look_up};
 pub(crate) use manifest::hex;
-pub(crate) use manifest::sha256_of_file;
 pub use manifest::{MANIFEST, Manifest};
+pub(crate) use manifest::{digests_below, sha256_of_file};
+pub use merge::Merge;
+pub(crate) use merge::keys;
 pub use printable::{note_of_text, path_of_text, path_text};
 pub use publish::NAMES;
 pub use recover::{Rebuilt, Recovered};
 pub use reductions::Reductions;
+pub use release_rows::{Judged, JudgedBatch, merge_runs, published_schema, write_run};
 pub use seal::{CATALOGUE, Counts, Made, Provenance, REJECTS};
 pub use segment::{Encoded, Segment};
+pub use shard_file::{Origin, ShardNote};
 pub use store::{Store, StoreError};
 pub use text::{Shown, show};
 pub use trouble::Trouble;
@@ -79,6 +88,11 @@ const LOCK: &str = ".lock";
 /// The ledger of the catalogue in a folder.
 pub(crate) fn ledger_in(folder: &Path) -> PathBuf {
     folder.join(LEDGER)
+}
+
+/// The folder of the segments of the catalogue in a folder.
+pub(crate) fn segments_folder(folder: &Path) -> PathBuf {
+    folder.join(SEGMENTS)
 }
 
 /// The file of a segment of the catalogue in a folder.
@@ -168,7 +182,14 @@ impl CatalogueError {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 
-    fn parquet<E: Into<parquet::errors::ParquetError>>(path: &Path) -> impl FnOnce(E) -> Self + '_ {
+    /// An error of what has no file.
+    pub(crate) fn in_memory(source: arrow_schema::ArrowError) -> Self {
+        Self::Parquet { path: SEGMENTS.into(), source: source.into() }
+    }
+
+    pub(crate) fn parquet<E: Into<parquet::errors::ParquetError>>(
+        path: &Path,
+    ) -> impl FnOnce(E) -> Self + '_ {
         move |source| Self::Parquet { path: path.to_owned(), source: source.into() }
     }
 }

@@ -58,6 +58,11 @@ impl<'a> Superseded<'a> {
         Ok(Self { ledger: ledger.has_superseded()?.then_some(ledger) })
     }
 
+    /// Where no input was ever replaced.
+    pub(super) fn none() -> Self {
+        Self { ledger: None }
+    }
+
     pub(super) fn holds(&self, digest: &str, file: &str) -> Result<bool, LedgerError> {
         let Some(ledger) = self.ledger else { return Ok(false) };
         // A digest that is none has no newer content; its row then fails the count.

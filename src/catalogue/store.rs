@@ -11,7 +11,8 @@ use super::durable::{create_folders, remove, sync_folder};
 use super::recover::{Recovered, open_ledger, reconcile, remove_scratch};
 use super::seal::{Counts, Made, Sealing, seal};
 use super::segment::{self, Encoded, Segment};
-use super::{CatalogueError, LEDGER, LOCK, SEGMENTS, compact};
+use super::shard_file::{Origin, ShardNote};
+use super::{CatalogueError, LEDGER, LOCK, SEGMENTS, compact, shard_file};
 use crate::failpoint::crash_point;
 use crate::input::Digest;
 use crate::ledger::{Input, Ledger, LedgerError};
@@ -119,6 +120,11 @@ impl Store {
     /// observation that one of them has no second row counts as the newest unless it is.
     pub fn supplement(&mut self, earlier: Vec<PathBuf>) {
         self.earlier = earlier;
+    }
+
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// What opening had to mend.
@@ -253,6 +259,19 @@ impl Store {
     pub fn promote(&mut self, digest: Digest, path: &str) -> Result<(), StoreError> {
         self.ledger.promote(digest, path)?;
         Ok(())
+    }
+
+    /// Writes all outcomes to one file of a backfill, durably but under whatever name is given.
+    ///
+    /// # Errors
+    /// [`StoreError`]; segments and ledger stay as they are.
+    pub fn export(
+        &self,
+        path: &Path,
+        shard: (&Origin, u64, &str),
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<ShardNote, StoreError> {
+        shard_file::write(self, path, shard, give_up)
     }
 
     /// Publishes the catalogue and the table of rejects from all segments, with the manifest that

@@ -20,6 +20,13 @@ pub enum Trouble {
     Permanent,
 }
 
+impl Trouble {
+    /// What may help after an error of the system.
+    pub fn of_io(error: &std::io::Error) -> Self {
+        of_io(error)
+    }
+}
+
 impl StoreError {
     /// What may help.
     pub fn trouble(&self) -> Trouble {

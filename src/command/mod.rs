@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "printing is what these commands are for")]
 
+mod backfill;
 mod bench;
 mod catalogue;
 mod check;
@@ -34,6 +35,8 @@ pub enum Exit {
     Rejects = 1,
     /// Could not run.
     Failure = 2,
+    /// Not done, and trying again may help (`EX_TEMPFAIL` of sysexits.h).
+    TryAgain = 75,
     /// Bad configuration (`EX_CONFIG` of sysexits.h).
     Config = 78,
 }
@@ -75,6 +78,7 @@ fn execute(
             choose_device(&mut config, args.device.device.clone());
             run::run(&config, args, progress)
         }
+        Command::Backfill { command } => backfill::backfill(config, command, progress),
         Command::Generate(args) => generate::run(config, *args),
         Command::SimulateNight(args) => simulate::run(config, *args),
         Command::Serve => serve::serve(path, config),

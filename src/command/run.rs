@@ -13,7 +13,7 @@ use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::input::{MAX_NAME, PATH_COLUMN};
 use crate::interrupt::Interrupt;
-use crate::pipeline::{self, Job, RunReport, Sealed};
+use crate::pipeline::{self, Closing, Job, RunReport, Sealed, Sources};
 use crate::setup::Ready;
 use crate::telemetry::{Progress, statistics};
 
@@ -24,9 +24,11 @@ pub(super) fn run(config: &Config, args: RunArgs, progress: &Progress) -> anyhow
     let mut config = config.clone();
     config.models.spectra |= model_spectra;
     let list = list.map(|path| take_list(&mut config, path)).transpose()?;
-    let job = Job { model: Ready::open(&config, &model)?, paths, list, out: out.clone() };
+    let model = Ready::open(&config, &model)?;
+    let sources = Sources::Named { list, paths };
+    let job = Job { model, sources, out: out.clone(), closing: Closing::Seal };
     let report = pipeline::run(&config, job, &interrupt, |_, counters| {
-        progress.start(Arc::clone(&counters));
+        progress.start(Arc::clone(&counters), None);
     })?;
     progress.finish();
     if let Some(path) = stats {

@@ -57,6 +57,14 @@ impl Config {
         natural("http.max_connections", self.http.max_connections, 1024)?;
         natural("http.max_streams", self.http.max_streams, self.http.max_connections)?;
         seconds("http.timeout", self.http.timeout)?;
+        seconds("backfill.checkpoint", self.backfill.checkpoint)?;
+        if !(0..=19).contains(&self.backfill.nice) {
+            return Err(ConfigError::Value {
+                key: "backfill.nice",
+                value: self.backfill.nice.to_string(),
+                needs: "a whole number from 0 to 19 is needed",
+            });
+        }
         self.rv.validate()?;
         self.report.validate()?;
         self.hooks.validate()?;

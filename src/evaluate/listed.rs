@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::EvaluateError;
 use super::rows::{MOST_ROWS, file_key, is_file};
-use super::source::{Kind, Source, Wanted};
+use crate::table::{Kind, Source, TableError, Wanted};
 
 /// What a column of the catalogue must hold.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Listed {
         let is_file = is_file(&column);
         let mut values = HashSet::new();
         let wanted = Wanted { texts: vec![at], ..Wanted::default() };
-        list.read(&wanted, &mut |record| {
+        list.read::<EvaluateError>(&wanted, &mut |record| {
             let text = record.texts[0].as_str();
             let text = if is_file { file_key(text) } else { text };
             if !text.is_empty() {
@@ -38,7 +38,7 @@ impl Listed {
             }
             if values.len() > MOST_ROWS {
                 let what = format!("it lists more than {MOST_ROWS} rows; name a shorter list");
-                return Err(EvaluateError::table(path, what));
+                return Err(TableError::new(path, what).into());
             }
             Ok(())
         })?;

@@ -5,6 +5,7 @@ use std::io::BufRead;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Names, RowRange};
@@ -24,6 +25,24 @@ pub enum Found {
     Missing(PathBuf, Reject),
 }
 
+/// What knows which files there are: it calls its argument with each, until that says that nobody
+/// listens any more. Its error is one of reading what it knows.
+pub type Finder = Box<dyn FnOnce(&mut dyn FnMut(Found) -> bool) -> Result<(), String> + Send>;
+
+/// How a listing ended, for when its names are done.
+#[derive(Debug, Clone, Default)]
+pub struct Ending(Arc<Mutex<Option<String>>>);
+
+impl Ending {
+    /// Whether all names were given.
+    ///
+    /// # Errors
+    /// Why they were not.
+    pub fn whole(&self) -> Result<(), String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+    }
+}
+
 /// Walks the named paths one entry at a time, in the order given and sorted within a directory.
 ///
 /// The walk runs on a thread of its own, so that waiting for a list on standard input never holds
@@ -33,6 +52,7 @@ pub struct Listing {
     found: Receiver<Vec<Found>>,
     /// What is left of the portion last received.
     portion: std::vec::IntoIter<Found>,
+    ending: Ending,
 }
 
 /// Entries that change threads together.
@@ -89,7 +109,30 @@ impl Listing {
             }
             emit.flush();
         })?;
-        Ok(Self { found, portion: Vec::new().into_iter() })
+        Ok(Self { found, portion: Vec::new().into_iter(), ending: Ending::default() })
+    }
+
+    /// The files that something else knows.
+    ///
+    /// # Errors
+    /// As [`Listing::start`].
+    pub fn of(finder: Finder) -> std::io::Result<Self> {
+        let (sender, found) = sync_channel(4);
+        let ending = Ending::default();
+        let end = ending.clone();
+        std::thread::Builder::new().name("listing".into()).spawn(move || {
+            let mut emit = Portions { sender, waiting: Vec::new() };
+            let finding = finder(&mut |found| emit.emit(found));
+            // Before the channel closes: who sees its end looks here.
+            *end.0.lock().unwrap_or_else(PoisonError::into_inner) = finding.err();
+            emit.flush();
+        })?;
+        Ok(Self { found, portion: Vec::new().into_iter(), ending })
+    }
+
+    /// How it will have ended.
+    pub fn ending(&self) -> Ending {
+        self.ending.clone()
     }
 
     /// The next entry, if one comes within `patience`.

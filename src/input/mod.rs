@@ -14,7 +14,7 @@ pub use digest::Digest;
 pub use inflate::{LARGE_WINDOW, Need, SMALL_WINDOW};
 pub use large::LargeFiles;
 pub(crate) use listing::is_candidate;
-pub use listing::{Found, Listing, Pending};
+pub use listing::{Ending, Finder, Found, Listing, Pending};
 pub use names::{MAX_NAME, Names, PATH_COLUMN};
 pub use rows::{PART, RowRange};
 pub use unread::Unread;

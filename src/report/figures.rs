@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::chart::{Axis, Plot, dots, frame};
+use super::chart::{Axis, Plot, dots};
 use super::past::PastNight;
+use super::sky;
 use super::standards::Comparison;
 use super::statistics::{median, quartiles};
 use super::tonight::{Rejects, Tonight};
@@ -59,49 +60,18 @@ pub(super) fn kiel(night: &Tonight) -> Option<Markup> {
 
 /// The sky in Aitoff's projection: clean stars, stars with a warning, rejects.
 pub(super) fn sky(night: &Tonight, rejects: &Rejects) -> Option<Markup> {
-    let (width, height) = (560.0, 300.0);
-    let scale = (width - 24.0) / (4.0 * 2f64.sqrt());
-    let project = |(ra, dec): (f64, f64)| {
-        // East is to the left, 12 h in the middle: the winter and spring sky is not torn.
-        let lambda = -(ra - 180.0).to_radians();
-        let (sin_half, cos_half) = (lambda / 2.0).sin_cos();
-        let (sin_dec, cos_dec) = dec.to_radians().sin_cos();
-        // Hammer's equal-area variant of Aitoff's projection.
-        let z = (1.0 + cos_dec * cos_half).sqrt();
-        let (x, y) = (2.0 * 2f64.sqrt() * cos_dec * sin_half / z, 2f64.sqrt() * sin_dec / z);
-        (width / 2.0 + x * scale, height / 2.0 - y * scale)
-    };
     let step = thin(night.stars.len());
     let place = |bad: bool| {
         let stars = night.stars.iter().step_by(step).filter(move |star| star.bad == bad);
         let placed = stars.filter(|star| star.ra.is_finite() && star.dec.is_finite());
-        placed.map(move |star| project((star.ra, star.dec)))
+        placed.map(move |star| sky::project((star.ra, star.dec)))
     };
-    let rejected = rejects.places.iter().step_by(thin(rejects.places.len())).copied().map(project);
+    let rejected =
+        rejects.places.iter().step_by(thin(rejects.places.len())).copied().map(sky::project);
     place(true).chain(place(false)).chain(rejected.clone()).next()?;
-    let path = |points: Vec<(f64, f64)>| {
-        let points = points.into_iter().map(project);
-        let text: Vec<String> = points.map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
-        format!("M{}", text.join("L"))
-    };
-    let degrees = |from: i32, to: i32| (from..=to).step_by(3).map(f64::from);
-    let meridian = |ra: f64| path(degrees(-90, 90).map(|dec| (ra, dec)).collect());
-    let parallel = |dec: f64| path(degrees(0, 360).map(|ra| (ra, dec)).collect());
-    Some(frame(
-        width,
-        height,
+    Some(sky::draw(
         "Positions of the night's stars on the sky",
         &html! {
-            @for dec in [-60.0, -30.0, 0.0, 30.0, 60.0] { path.grid d=(parallel(dec)) {} }
-            @for hour in (0..=24).step_by(3) { path.grid d=(meridian(f64::from(hour) * 15.0)) {} }
-            @for hour in (3..=21).step_by(3) {
-                @let (x, y) = project((f64::from(hour) * 15.0, 0.0));
-                text.tick x=(format!("{x:.1}")) y=(format!("{:.1}", y - 3.0)) text-anchor="middle" { (hour) "h" }
-            }
-            @for dec in [-60.0, -30.0, 30.0, 60.0] {
-                @let (x, y) = project((180.0, dec));
-                text.tick x=(format!("{:.1}", x + 3.0)) y=(format!("{:.1}", y - 3.0)) { (format!("{dec:+}\u{b0}").replace('-', "\u{2212}")) }
-            }
             (dots("rejected", rejected))
             (dots("warned", place(true)))
             (dots("clean", place(false)))

@@ -11,6 +11,7 @@ mod page_history;
 pub(crate) mod parts;
 mod past;
 pub(crate) mod runs;
+pub(crate) mod sky;
 mod standards;
 pub(crate) mod statistics;
 pub(crate) mod table;
