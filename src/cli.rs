@@ -3,6 +3,7 @@
 mod backfill;
 mod evaluate;
 mod simulate_night;
+mod submit;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub use backfill::{
 };
 pub use evaluate::EvaluateArgs;
 pub use simulate_night::{SimulateNightArgs, SimulatedLabels, SimulatedLayout, SimulatedSurvey};
+pub use submit::SubmitArgs;
 
 /// Turn survey spectra of stars into a catalogue of stellar parameters.
 ///

@@ -61,6 +61,7 @@ pub mod serve;
 pub mod setup;
 pub mod simulate;
 mod sky;
+pub mod slurm;
 pub mod spectrum;
 pub mod stage;
 pub mod survey;

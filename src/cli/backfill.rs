@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
-use super::DeviceArgs;
+use super::{DeviceArgs, SubmitArgs};
 use crate::backfill::{Cone, Cut, Range, Template};
 
 /// What to do for a release of many spectra.
@@ -24,6 +24,12 @@ pub enum BackfillCommand {
     /// are done, 75 try again, 2 it could not be done and trying again will not help, 78 bad
     /// configuration.
     Run(BackfillRunArgs),
+    /// Submit the shards that are not done to a Slurm cluster, and their merge behind them.
+    ///
+    /// An array of jobs does one shard a task; a last job merges them, or submits those that are still
+    /// missing once more. Exit codes: 0 submitted, or nothing is left to be done, 2 it could not be, 75
+    /// the controller does not answer, 78 bad configuration or site file.
+    Submit(SubmitArgs),
     /// Say which shards are done, running, failed and missing.
     ///
     /// It reads the shared folder alone. Exit codes: 0 all are done, 1 some are not, 2 it could not be

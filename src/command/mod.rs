@@ -78,7 +78,9 @@ fn execute(
             choose_device(&mut config, args.device.device.clone());
             run::run(&config, args, progress)
         }
-        Command::Backfill { command } => backfill::backfill(config, command, progress),
+        Command::Backfill { command } => {
+            backfill::backfill(config, path.as_deref(), command, progress)
+        }
         Command::Generate(args) => generate::run(config, *args),
         Command::SimulateNight(args) => simulate::run(config, *args),
         Command::Serve => serve::serve(path, config),

@@ -50,6 +50,12 @@ pub fn last_line(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned()
 }
 
+/// What a program printed, to both outputs.
+pub fn text_of(output: &Output) -> String {
+    let text = [output.stdout.as_slice(), &output.stderr].concat();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 /// Asserts how a run ended, showing its log if it ended otherwise.
 #[track_caller]
 pub fn assert_ended(output: &Output, code: i32, line: &str) {

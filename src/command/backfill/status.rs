@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::super::Exit;
 use crate::backfill::{Attempt, Campaign, Plan, State, seconds_now};
 use crate::cli::StatusArgs;
+use crate::slurm::ranges;
 
 /// Shards that are listed by number.
 const LISTED: usize = 40;
@@ -121,27 +122,5 @@ impl Status {
                 println!("{name} {}: {}", numbers.len(), ranges(numbers));
             }
         }
-    }
-}
-
-/// Numbers as Slurm writes them: 3,17,42-50.
-fn ranges(numbers: &[u64]) -> String {
-    let runs = numbers.chunk_by(|one, next| one + 1 == *next);
-    let word = |run: &[u64]| match run {
-        [one] => one.to_string(),
-        run => format!("{}-{}", run[0], run[run.len() - 1]),
-    };
-    runs.map(word).collect::<Vec<_>>().join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_that_follow_each_other_are_a_range() {
-        assert_eq!(ranges(&[3, 17, 42, 43, 44, 50]), "3,17,42-44,50");
-        assert_eq!(ranges(&[]), "");
-        assert_eq!(ranges(&[7, 8]), "7-8");
     }
 }
