@@ -6,10 +6,14 @@ set -euo pipefail
 # shellcheck source=ops/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-packages=(gcc libc6-dev pkg-config libcfitsio-dev python3 python3-pip python3-venv) browser=() tests=''
+packages=(gcc libc6-dev pkg-config libcfitsio-dev python3 python3-pip python3-venv)
+browser=() slurm=() tests=''
 case "${1:-}" in
   '') ;;
-  --test) packages+=(fitsverify g++ mandoc shellcheck) browser=(chromium-headless-shell) tests=yes ;;
+  --test)
+    packages+=(fitsverify g++ mandoc shellcheck) browser=(chromium-headless-shell)
+    slurm=(munge slurmctld slurmd slurm-client) tests=yes
+    ;;
   *) die "unknown option $1; ops/setup.sh takes --test or nothing" ;;
 esac
 
@@ -84,6 +88,14 @@ mapfile -t missing < <(missing_of "${browser[@]}")
 if [ ${#missing[@]} -gt 0 ]; then
   say "installing a browser for the tests of the page (96 MB and its libraries): ${missing[*]}"
   install_packages "${missing[@]}" || say "skipped: the browser; the tests of the page will say so"
+fi
+# Its daemons do not start by themselves, since there is no slurm.conf.
+mapfile -t missing < <(missing_of "${slurm[@]}")
+if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" -ne 0 ]; then
+  say "skipped: Slurm, since this is not root; the test of backfills on a cluster will say so"
+elif [ ${#missing[@]} -gt 0 ]; then
+  say "installing Slurm for the test of backfills on a cluster (45 MB): ${missing[*]}"
+  install_packages "${missing[@]}" || say "skipped: Slurm; the test of backfills on a cluster will say so"
 fi
 if [ -n "$tests" ] && [ ! -x "$state/bin/promtool" ] && ! command -v promtool >/dev/null; then
   say "fetching promtool for the test of the alert rules (19 MB) into $state/bin"

@@ -1,6 +1,7 @@
 //! A cluster of one's own, which ends with the test however that ends.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -40,11 +41,16 @@ impl Cluster {
         assert!(up.status.success(), "{}", support::text_of(&up));
     }
 
-    /// Ends a daemon as a crash would.
-    pub fn end(&self, daemon: &str) {
+    /// Ends a daemon by a signal.
+    pub fn end(&self, daemon: &str, by: &str) {
         let path = self.folder.join("run").join(format!("{daemon}.pid"));
-        let process = std::fs::read_to_string(&path).unwrap();
-        signal("KILL", process.trim().parse().unwrap());
+        let process: u32 = std::fs::read_to_string(&path).unwrap().trim().parse().unwrap();
+        signal(by, process);
+        until(&format!("{daemon} has ended"), 60, || {
+            // Whoever began it may leave it a zombie for long.
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok();
+            stat.is_none_or(|stat| stat.contains(") Z ")).then_some(())
+        });
     }
 
     /// Makes a command talk to this cluster.
@@ -97,6 +103,25 @@ pub fn until<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Option<T>) -
 pub fn signal(name: &str, process: u32) {
     let sent = Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap();
     assert!(sent.success(), "{name} to {process}");
+}
+
+/// A search path on which `sbatch` submits for real and loses its first answer.
+pub fn lose_an_answer(folder: &Path) -> String {
+    let folder = folder.join("lossy");
+    std::fs::create_dir(&folder).unwrap();
+    let script = folder.join("sbatch");
+    let lines = [
+        "#!/bin/bash",
+        "PATH=${PATH#*:}",
+        "[ ! -e \"$0.lost\" ] || exec sbatch \"$@\"",
+        "touch \"$0.lost\"",
+        "sbatch \"$@\" >/dev/null",
+        "echo 'sbatch: error: Batch job submission failed: Unable to contact slurm controller' >&2",
+        "exit 1",
+    ];
+    std::fs::write(&script, lines.join("\n")).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
 }
 
 /// What a process says, as it says it.

@@ -47,17 +47,26 @@ fn a_backfill_outlives_what_happens_on_a_cluster() {
     }
     let folder = tempfile::tempdir().unwrap();
     // Arrays of five tasks at most, so that eight shards need two.
-    let Some(cluster) = Cluster::start(&folder.path().join("cluster"), 6, 6) else { return };
+    let Some(cluster) = Cluster::start(&folder.path().join("cluster"), 9, 6) else { return };
 
     // Names that a shell and Slurm would both take for something else.
     let many = Backfill::plan(&folder.path().join("50% of \"it's\" $HOME"), 160, 8);
-    many.write_site(&site(folder.path(), "1000", "grace = 60"));
-    let submitted = many.submit(&cluster, &[]).output().unwrap();
+    many.write_site(&site(folder.path(), "500", "grace = 60"));
+    let path = cluster::lose_an_answer(folder.path());
+    let submitted = many.submit(&cluster, &[]).env("PATH", path).output().unwrap();
     let said = text_of(&submitted);
     assert!(submitted.status.success(), "{said}");
-    assert!(said.contains("round=0 shards=8"), "{said}");
+    assert!(said.contains("round=0 shards=8") && said.contains("was submitted before"), "{said}");
     let jobs = many.round(0).jobs;
     assert_eq!(jobs.len(), 3, "two arrays and a last job: {said}");
+    let mut queued: Vec<u64> = cluster
+        .ask("squeue", &["-h", "-t", "all", "-o", "%F"])
+        .lines()
+        .map(|line| line.trim().parse().unwrap())
+        .collect();
+    queued.sort_unstable();
+    queued.dedup();
+    assert_eq!(queued, jobs, "each is in the queue once");
     let tasks = |shard: u64| format!("{}_{}", jobs[usize::from(shard >= 5)], shard % 5);
 
     let again = many.submit(&cluster, &[]).output().unwrap();
@@ -75,9 +84,10 @@ fn a_backfill_outlives_what_happens_on_a_cluster() {
     // The controller is away while another backfill is submitted, and while tasks end.
     let slow = Backfill::plan(&folder.path().join("slow"), 20, 1);
     slow.write_site(
-        &site(folder.path(), "8000", "grace = 60").replace("time = \"10\"", "time = \"2\""),
+        &site(folder.path(), "3000", "grace = 90").replace("time = \"10\"", "time = \"2\""),
     );
-    cluster.end("slurmctld");
+    // Killed, it would forget which tasks have begun, and begin them twice under other numbers.
+    cluster.end("slurmctld", "TERM");
     let mut submitting = slow.submit(&cluster, &[]).stderr(Stdio::piped()).spawn().unwrap();
     let heard = cluster::hear(submitting.stderr.take().unwrap());
     until("the submission waits for the controller", 60, || {
@@ -90,7 +100,7 @@ fn a_backfill_outlives_what_happens_on_a_cluster() {
     cluster.ask("scontrol", &["requeue", &tasks(requeued)]);
     // Its daemon dies, but the task lives on and nobody can tell it to end.
     let node = cluster.ask("squeue", &["-h", "-j", &tasks(cut_off), "-o", "%N"]);
-    cluster.end(&format!("slurmd.{}", node.trim()));
+    cluster.end(&format!("slurmd.{}", node.trim()), "KILL");
     until("the task that was cut off is done elsewhere", 180, || {
         (many.state(cut_off, State::Done) == 1).then_some(())
     });

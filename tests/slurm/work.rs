@@ -34,8 +34,10 @@ impl Backfill {
     pub fn plan(folder: &Path, spectra: u32, shards: u32) -> Self {
         fs::create_dir_all(folder).unwrap();
         let input = night(folder, spectra);
-        // Many small commits, so that something is there whenever a task is stopped.
-        let config = config(folder, "[infer]\nbatch = 8\n[write]\nsegment_spectra = 2\n");
+        // One file after the other and many small commits, so that a task that is stopped has done
+        // something and leaves something.
+        let small = "[list]\nqueue_items = 1\n[read]\nworkers = 1\n[infer]\nbatch = 8\n";
+        let config = config(folder, &format!("{small}[write]\nsegment_spectra = 2\n"));
         let backfill = Self { folder: folder.to_owned(), config };
         let mut plan = starmill(&["backfill", "plan", "--shards", &shards.to_string(), "--out"]);
         let planned = plan.arg(folder.join("plan")).arg(input).output().unwrap();

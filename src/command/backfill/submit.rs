@@ -70,6 +70,9 @@ fn begin(
     let Round { round, missing, jobs, .. } = round;
     let jobs: Vec<String> = jobs.iter().map(u64::to_string).collect();
     println!("round={round} shards={} jobs={}", missing.len(), jobs.join(","));
+    // The last job first: it would submit what the others have not done.
+    let backwards: Vec<&str> = jobs.iter().rev().map(String::as_str).collect();
+    println!("to end all of it: scancel {}", backwards.join(" "));
     tracing::info!(round, shards = ranges(&missing), "submitted");
     Ok(Exit::Success)
 }
