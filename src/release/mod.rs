@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::backfill::{BackfillError, Campaign};
+use crate::backfill::{BackfillError, Campaign, attempt_name};
 use crate::catalogue::{CatalogueError, Judged, Origin, Schema, ShardNote, create_folders};
 
 pub use cells::{Cell, Partitions};
@@ -164,10 +164,9 @@ pub fn make(request: &Request<'_>) -> Result<Release, ReleaseError> {
     if request.out.exists() {
         return Err(ReleaseError::Exists(request.out.to_owned()));
     }
-    let making = crate::catalogue::beside(request.out, ".making");
-    if making.exists() {
-        std::fs::remove_dir_all(&making).map_err(ReleaseError::io(&making))?;
-    }
+    tell_leftovers(request.out);
+    // Slurm may begin a merge a second time while the first lives on, so each has its own folder.
+    let making = crate::catalogue::beside(request.out, &format!(".{}.making", attempt_name()));
     let scratch = making.join("scratch");
     create_folders(&scratch)?;
     let made = write(request, &origin, &notes, &making, &scratch);
@@ -181,8 +180,31 @@ pub fn make(request: &Request<'_>) -> Result<Release, ReleaseError> {
     };
     std::fs::remove_dir_all(&scratch).map_err(ReleaseError::io(&scratch))?;
     crate::catalogue::sync_tree(&making)?;
-    crate::catalogue::rename_folder(&making, request.out)?;
+    if let Err(error) = crate::catalogue::rename_folder(&making, request.out) {
+        let _ = std::fs::remove_dir_all(&making);
+        let late = request.out.exists();
+        return Err(if late { ReleaseError::Exists(request.out.to_owned()) } else { error.into() });
+    }
     Ok(made)
+}
+
+/// Says what merges into this folder that were killed have left: whether one of them is at work
+/// elsewhere, nobody can tell.
+fn tell_leftovers(out: &Path) {
+    let beginning = out.file_name().map(|name| format!("{}.", name.to_string_lossy()));
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let entries = std::fs::read_dir(parent.unwrap_or(Path::new(".")));
+    for entry in entries.into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let same = beginning.as_ref().is_some_and(|beginning| name.starts_with(beginning));
+        if same && name.ends_with(".making") {
+            let folder = entry.path();
+            tracing::warn!(
+                ?folder,
+                "another merge is at work or was killed; if none is, remove it"
+            );
+        }
+    }
 }
 
 /// What made the shards, and what each says of itself.

@@ -107,7 +107,7 @@ fn finish(site: &Site, work: &Work, folder: &Path, run: &str) -> Result<String, 
     }
     let again = if merge.is_empty() { String::new() } else { format!(" --{merge}") };
     Ok(format!(
-        r#"#!/bin/bash
+        r"#!/bin/bash
 # The last job: when all tasks of a round have ended, however they did, it merges the shards or submits
 # those that are missing once more. Written by `starmill backfill submit`, begun by sbatch as
 # finish.sh ROUND.
@@ -120,7 +120,7 @@ case $? in
     --release {release} --site {site} --run {run} --round $((round + 1)){again} ;;
   *) exit 2 ;;
 esac
-"#
+"
     ))
 }
 
@@ -166,8 +166,12 @@ fn quoted(path: &Path) -> Result<String, SlurmError> {
     quote(path.to_str().ok_or_else(none)?)
 }
 
-/// A text as one word of the shell.
+/// A text as one word of the shell, as it stands where no shell would see more in it.
 pub(super) fn quote(text: &str) -> Result<String, SlurmError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=,:%@+".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return Ok(text.to_owned());
+    }
     let quoted = shlex::try_quote(text);
     let quoted = quoted.map_err(|_| name_error(Path::new(text), "it has a byte of value 0"))?;
     Ok(quoted.into_owned())
