@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Starts a private Slurm cluster of several nodes on this machine, for tests: on loopback alone, without
 # systemd, control groups or a database, as root or as any user.
-#   ops/slurm/cluster-up.sh DIR [NODES]     then: export SLURM_CONF=DIR/slurm.conf
+#   ops/slurm/cluster-up.sh DIR [NODES [OWNER]]     then: export SLURM_CONF=DIR/slurm.conf
+# With the number of a process as OWNER the cluster ends when that does, however it does.
 # Run again, it starts what has ended. ops/slurm/cluster-down.sh DIR ends it. Debian's packages are munge,
 # slurmctld, slurmd and slurm-client; 22.05 is tested. Exit code 3 means that they are missing.
 set -euo pipefail
 [ $# -ge 1 ] || { printf 'usage: %s DIR [NODES]\n' "$0" >&2 && exit 2; }
-dir=$(realpath --canonicalize-missing -- "$1") nodes=${2:-4}
+dir=$(realpath --canonicalize-missing -- "$1") nodes=${2:-4} owner=${3:-}
 # shellcheck source=ops/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
@@ -19,7 +20,7 @@ for program in munged slurmctld slurmd sbatch squeue scontrol sinfo; do
 done
 # Values of slurm.conf end at blanks.
 [[ $dir =~ ^[A-Za-z0-9_./-]+$ ]] || die "$dir: choose a folder named with letters, digits, _, . and -"
-[[ $nodes =~ ^[1-9][0-9]?$ ]] || die "$nodes is no number of nodes; choose 1 to 99"
+[[ $nodes =~ ^[1-9][0-9]?$ && $owner =~ ^[0-9]*$ ]] || die "$nodes nodes of owner '$owner' cannot be; choose 1 to 99, and the number of a process"
 mkdir -p "$dir"/{munge,state,spool,log,run}
 # munged wants its socket's folder to be reachable by all and writable by itself alone.
 chmod 755 "$dir" && chmod 711 "$dir/munge"
@@ -123,6 +124,9 @@ CONF
   mv "$SLURM_CONF.new" "$SLURM_CONF"
 }
 
+# shellcheck disable=SC2016
+[ -z "$owner" ] || daemon keeper bash -c 'while kill -0 "$1"; do sleep 1; done; exec "$2" "$3"' \
+  keeper "$owner" "$PWD/ops/slurm/cluster-down.sh" "$dir"
 [ -s "$dir/munge/key" ] || (umask 077 && head -c 128 /dev/urandom >"$dir/munge/key")
 [ -s "$SLURM_CONF" ] || configure
 daemon munged munged --foreground --force --num-threads 2 --key-file "$dir/munge/key" \
@@ -134,6 +138,7 @@ for ((node = 1; node <= nodes; node++)); do
   mkdir -p "$dir/spool/n$node"
   daemon "slurmd.n$node" slurmd -D -N "n$node" -f "$SLURM_CONF"
 done
-is_up() { [ "$(sinfo --noheader --Node --states=idle,mixed,allocated --format=%N | sort -u | wc -l)" -ge "$nodes" ]; }
+# A node that does not answer is marked behind its state.
+is_up() { [ "$(sinfo --noheader --Node --format=%T | grep -cxE 'idle|mixed|allocated')" -ge "$nodes" ]; }
 expect "$nodes nodes are up" 120 is_up
 say "export SLURM_CONF=$SLURM_CONF"

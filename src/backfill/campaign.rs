@@ -143,6 +143,11 @@ impl Campaign {
         Ok(Self { folder: folder.to_owned(), plan })
     }
 
+    /// The folder as it is, or is not yet, to be looked at alone.
+    pub fn look(folder: &Path, plan: Plan) -> Self {
+        Self { folder: folder.to_owned(), plan }
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan

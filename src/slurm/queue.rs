@@ -141,6 +141,16 @@ impl Queue<'_> {
         })
     }
 
+    /// Ends jobs.
+    ///
+    /// # Errors
+    /// [`SlurmError`] if it cannot be asked for.
+    pub fn cancel(&self, jobs: &[u64]) -> Result<(), SlurmError> {
+        let numbers: Vec<String> = jobs.iter().map(u64::to_string).collect();
+        tracing::warn!(jobs = numbers.join(" "), "ending the jobs that were submitted");
+        self.persist("scancel", || call("scancel", &numbers)).map(|_| ())
+    }
+
     /// Asks until there is an answer, a refusal or no more patience.
     fn persist<T>(
         &self,
@@ -251,6 +261,35 @@ mod tests {
                 "1000",
             ]
         );
+    }
+
+    #[test]
+    fn a_question_is_asked_again_unless_the_answer_is_no() {
+        let queue = Queue { give_up: &|| false };
+        let asked = std::cell::Cell::new(0);
+        let ask = |answer: fn() -> Failure| {
+            asked.set(asked.get() + 1);
+            if asked.get() == 1 { Err(answer()) } else { Ok(asked.get()) }
+        };
+        assert_eq!(queue.persist("x", || ask(|| Failure::Passing("away".to_owned()))).unwrap(), 2);
+        asked.set(0);
+        let no = || Failure::Final(SlurmError::NoSlurm("x".to_owned()));
+        assert!(matches!(queue.persist("x", || ask(no)), Err(SlurmError::NoSlurm(_))));
+        assert_eq!(asked.get(), 1);
+        let stopped = Queue { give_up: &|| true };
+        let away = || Err::<(), _>(Failure::Passing("away".to_owned()));
+        assert!(matches!(stopped.persist("x", away), Err(SlurmError::Stopped)));
+    }
+
+    #[test]
+    fn what_a_controller_that_is_away_makes_of_a_command_passes() {
+        let say = |text: &str| call("bash", ["-c", &format!("echo {text:?} >&2; exit 1")]);
+        let away = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)";
+        assert!(matches!(say(away), Err(Failure::Passing(_))));
+        let no = "sbatch: error: invalid partition specified: nowhere";
+        assert!(matches!(say(no), Err(Failure::Final(SlurmError::Refused { .. }))));
+        let none = call("no-such-program", ["x"]);
+        assert!(matches!(none, Err(Failure::Final(SlurmError::NoSlurm(_)))));
     }
 
     #[test]

@@ -115,7 +115,8 @@ impl Submission {
     /// Submits the jobs of a round, each once however often this is tried.
     ///
     /// # Errors
-    /// Those of writing and of Slurm. What is in the queue by then stays there.
+    /// Those of writing and of Slurm. What is in the queue by then stays there, unless a later job was
+    /// refused.
     pub fn submit(
         &self,
         mut round: Round,
@@ -136,16 +137,31 @@ impl Submission {
         // From now on who tries this round again has the same list.
         self.keep(&round)?;
         let mut jobs = Vec::new();
-        if !round.missing.is_empty() {
-            for job in self.arrays(&round, queue.max_array_size()?)? {
-                jobs.push(queue.submit(&job)?);
+        if let Err(error) = self.submit_all(&round, queue, &mut jobs) {
+            // Arrays without their last job would end in nothing.
+            if matches!(error, SlurmError::Refused { .. }) && !jobs.is_empty() {
+                queue.cancel(&jobs)?;
             }
+            return Err(error);
         }
-        let last = queue.submit(&self.last(&round, jobs.clone())?)?;
-        jobs.push(last);
         round.jobs = jobs;
         self.keep(&round)?;
         Ok(round)
+    }
+
+    fn submit_all(
+        &self,
+        round: &Round,
+        queue: &Queue<'_>,
+        jobs: &mut Vec<u64>,
+    ) -> Result<(), SlurmError> {
+        if !round.missing.is_empty() {
+            for job in self.arrays(round, queue.max_array_size()?)? {
+                jobs.push(queue.submit(&job)?);
+            }
+        }
+        jobs.push(queue.submit(&self.last(round, jobs.clone())?)?);
+        Ok(())
     }
 
     /// What would be submitted, as text: the scripts and the commands.

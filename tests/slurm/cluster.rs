@@ -32,6 +32,7 @@ impl Cluster {
     fn up(&self) -> Command {
         let mut command = Command::new(support::root().join("ops/slurm/cluster-up.sh"));
         command.arg(&self.folder).arg(self.nodes.to_string());
+        command.arg(std::process::id().to_string());
         command
     }
 

@@ -44,7 +44,12 @@ fn begin(
     queue: &Queue<'_>,
 ) -> anyhow::Result<Exit> {
     let site = Site::load(args.site.as_deref())?;
-    let campaign = Campaign::open(&args.out, Plan::read(&args.plan)?)?;
+    let plan = Plan::read(&args.plan)?;
+    let campaign = if args.dry_run {
+        Campaign::look(&args.out, plan)
+    } else {
+        Campaign::open(&args.out, plan)?
+    };
     let work = work(config, config_file, args, &site, &campaign)?;
     let submission = Submission::new(site, work, &campaign, args.run.clone())?;
     let next = match args.round {
