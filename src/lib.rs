@@ -19,6 +19,8 @@
 //! [`generate`] goes the other way: from labels to spectra, through a forward model, and
 //! [`simulate`] writes a whole night of files with them.
 //!
+//! [`slurm`] submits the shards of a [`backfill`] to a cluster.
+//!
 //! [`watch`] finds the files of a night as they appear, where no command line names them.
 //!
 //! [`serve`] keeps on doing this night after night, and [`http`] shows what it does.

@@ -9,6 +9,8 @@ mod support;
 mod cluster;
 mod work;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -49,15 +51,7 @@ fn a_backfill_outlives_what_happens_on_a_cluster() {
     // Arrays of five tasks at most, so that eight shards need two.
     let Some(cluster) = Cluster::start(&folder.path().join("cluster"), 9, 6) else { return };
 
-    let refused = Backfill::plan(&folder.path().join("refused"), 2, 2);
-    let nowhere = "[merge]\npartition = \"nowhere\"";
-    refused.write_site(&site(folder.path(), "500", "grace = 60").replace("[merge]", nowhere));
-    let no = refused.submit(&cluster, &[]).output().unwrap();
-    assert_eq!(no.status.code(), Some(2));
-    assert!(text_of(&no).contains("invalid partition"), "{}", text_of(&no));
-    until("the array that went before is ended", 60, || {
-        cluster.ask("squeue", &["-h", "-o", "%F"]).is_empty().then_some(())
-    });
+    is_refused_as_a_whole(&cluster, &folder.path().join("refused"));
 
     // Names that a shell and Slurm would both take for something else.
     let many = Backfill::plan(&folder.path().join("50% of \"it's\" $HOME"), 160, 8);
@@ -82,10 +76,17 @@ fn a_backfill_outlives_what_happens_on_a_cluster() {
 
     // Three tasks stand still until their fate is there.
     let (killed, cut_off, requeued) = (1, 3, 6);
-    let victims = [killed, cut_off, requeued].map(|shard| {
-        let begun = until(&format!("shard {shard} is begun"), 120, || many.tries(shard).pop());
-        signal("STOP", begun.process);
-        begun
+    let mut victims = BTreeMap::new();
+    until("three tasks are begun", 120, || {
+        for shard in [killed, cut_off, requeued] {
+            if let Entry::Vacant(place) = victims.entry(shard)
+                && let Some(begun) = many.tries(shard).pop()
+            {
+                signal("STOP", begun.process);
+                place.insert(begun.process);
+            }
+        }
+        (victims.len() == 3).then_some(())
     });
 
     let again = many.submit(&cluster, &[]).output().unwrap();
@@ -107,7 +108,7 @@ fn a_backfill_outlives_what_happens_on_a_cluster() {
     cluster.start_again();
     assert!(submitting.wait().unwrap().success(), "{}", heard.lock().unwrap());
 
-    signal("KILL", victims[0].process);
+    signal("KILL", victims[&killed]);
     cluster.ask("scontrol", &["requeue", &tasks(requeued)]);
     // Its daemon dies, but the task lives on and nobody can tell it to end.
     let node = cluster.ask("squeue", &["-h", "-j", &tasks(cut_off), "-o", "%N"]);
@@ -115,7 +116,7 @@ fn a_backfill_outlives_what_happens_on_a_cluster() {
     until("the task that was cut off is done elsewhere", 180, || {
         (many.state(cut_off, State::Done) == 1).then_some(())
     });
-    signal("CONT", victims[1].process);
+    signal("CONT", victims[&cut_off]);
     until("its first copy finds that it is too late", 120, || {
         (many.state(cut_off, State::Late) == 1).then_some(())
     });
@@ -142,6 +143,19 @@ fn a_backfill_outlives_what_happens_on_a_cluster() {
     for backfill in [many, slow] {
         assert_same_tree(&backfill.release(), &backfill.on_one_machine());
     }
+}
+
+/// Where the last job is refused, nothing stays of those before it.
+fn is_refused_as_a_whole(cluster: &Cluster, folder: &Path) {
+    let refused = Backfill::plan(folder, 2, 2);
+    let nowhere = "[merge]\npartition = \"nowhere\"";
+    refused.write_site(&site(folder, "500", "grace = 60").replace("[merge]", nowhere));
+    let no = refused.submit(cluster, &[]).output().unwrap();
+    assert_eq!(no.status.code(), Some(2));
+    assert!(text_of(&no).contains("invalid partition"), "{}", text_of(&no));
+    until("the array that went before is ended", 60, || {
+        cluster.ask("squeue", &["-h", "-o", "%F"]).is_empty().then_some(())
+    });
 }
 
 #[test]
