@@ -2,6 +2,7 @@
 
 mod backfill;
 mod evaluate;
+mod query;
 mod simulate_night;
 mod submit;
 
@@ -16,6 +17,7 @@ pub use backfill::{
     BackfillCommand, BackfillRunArgs, MergeArgs, PlanArgs, ShardChoice, StatusArgs,
 };
 pub use evaluate::EvaluateArgs;
+pub use query::QueryArgs;
 pub use simulate_night::{SimulateNightArgs, SimulatedLabels, SimulatedLayout, SimulatedSurvey};
 pub use submit::SubmitArgs;
 
@@ -87,7 +89,7 @@ pub enum Command {
     /// repeated to the last bit. Exit codes: 0 it gives a row, 1 it gives a reject, or a catalogue
     /// says otherwise, 2 it could not be run.
     Explain(ExplainArgs),
-    /// Show or verify a catalogue, or explain its columns.
+    /// Show, ask or verify a catalogue, or explain its columns.
     Catalogue {
         /// What to do with it.
         #[command(subcommand)]
@@ -312,6 +314,11 @@ pub enum CatalogueCommand {
         #[arg(long)]
         rebuild: bool,
     },
+    /// Answer a query in SQL over a release or a sealed catalogue.
+    ///
+    /// The tables are catalogue and rejects. See docs/querying.md for functions and examples. Exit
+    /// codes: 0 answered, 2 it could not be.
+    Query(Box<QueryArgs>),
     /// Explain columns, quality bits and reject codes.
     Columns {
         /// The model whose labels are shown.

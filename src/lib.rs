@@ -19,7 +19,8 @@
 //! [`generate`] goes the other way: from labels to spectra, through a forward model, and
 //! [`simulate`] writes a whole night of files with them.
 //!
-//! [`slurm`] submits the shards of a [`backfill`] to a cluster.
+//! [`backfill`] does a whole release in shards, [`slurm`] submits them to a cluster, and [`release`]
+//! merges them into one catalogue. [`query`] asks it, or that of a night, in SQL.
 //!
 //! [`watch`] finds the files of a night as they appear, where no command line names them.
 //!
@@ -54,6 +55,7 @@ pub mod pipeline;
 pub mod plot;
 pub mod prep;
 pub mod quality;
+pub mod query;
 mod records;
 pub mod reject;
 pub mod release;

@@ -9,7 +9,7 @@ use cdshealpix::nested;
 use moc::deser::ascii::from_ascii_ivoa;
 use moc::deser::fits::{MocIdxType, MocQtyType, MocType, from_fits_ivoa};
 use moc::deser::json::from_json_aladin;
-use moc::moc::range::RangeMOC;
+use moc::moc::range::{CellSelection, RangeMOC};
 use moc::moc::{
     CellMOCIntoIterator, CellMOCIterator, CellOrCellRangeMOCIntoIterator,
     CellOrCellRangeMOCIterator, RangeMOCIterator,
@@ -45,8 +45,9 @@ impl FromStr for Cone {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let numbers: Option<Vec<f64>> =
-            text.split(',').map(|part| part.trim().parse().ok()).collect();
+        let parts = text.split(|it: char| it == ',' || it.is_whitespace());
+        let parts = parts.filter(|part| !part.is_empty());
+        let numbers: Option<Vec<f64>> = parts.map(|part| part.parse().ok()).collect();
         match numbers.as_deref() {
             Some(&[ra, dec, radius])
                 if (0.0..=360.0).contains(&ra)
@@ -98,6 +99,22 @@ impl Region {
         Ok(Self::Map(map.into_cellcellrange_moc_iter().ranges().into_range_moc()))
     }
 
+    /// Cells of HEALPix that cover it and perhaps a little more.
+    pub fn cells(&self) -> RangeMOC<u64, Hpx<u64>> {
+        match self {
+            Self::Cone(cone) => cone.cells(),
+            Self::Map(map) => map.clone(),
+        }
+    }
+
+    /// Two declinations, in degrees, between which it lies.
+    pub fn declinations(&self) -> (f64, f64) {
+        match self {
+            Self::Cone(cone) => (cone.dec - cone.radius, cone.dec + cone.radius),
+            Self::Map(_) => (-90.0, 90.0),
+        }
+    }
+
     /// Whether a place, in degrees, is in it; what is no place is not.
     pub fn contains(&self, ra: f64, dec: f64) -> bool {
         if !(ra.is_finite() && (-90.0..=90.0).contains(&dec)) {
@@ -113,7 +130,28 @@ impl Region {
     }
 }
 
+/// The order of the cells by which a cone is covered: they are about as wide as a sixteenth of its
+/// radius, so that some hundred cover it.
+fn order_for(radius: f64) -> u8 {
+    const WIDTH_OF_BASE_CELLS: f64 = 58.6;
+    let finest_useful = 24;
+    (0..finest_useful)
+        .find(|&order| WIDTH_OF_BASE_CELLS / f64::from(1_u32 << order) < radius / 16.0)
+        .unwrap_or(finest_useful)
+}
+
 impl Cone {
+    fn cells(&self) -> RangeMOC<u64, Hpx<u64>> {
+        if self.radius >= 90.0 {
+            let sky = 0..12 << (2 * u32::from(FINEST));
+            return RangeMOC::from_maxdepth_ranges(0, std::iter::once(sky), None);
+        }
+        // What rounding makes of the edge is within the cells as well.
+        let radius = (self.radius * (1.0 + 1e-9) + 1e-9).to_radians();
+        let (ra, dec) = (self.ra.to_radians(), self.dec.to_radians());
+        RangeMOC::from_cone(ra, dec, radius, order_for(self.radius), 2, CellSelection::All)
+    }
+
     fn contains(&self, ra: f64, dec: f64) -> bool {
         // Haversines keep their digits in small cones.
         let half = |angle: f64| (angle.to_radians() / 2.0).sin().powi(2);
@@ -136,6 +174,7 @@ mod tests {
         assert!(at_pole.contains(123.0, 89.1));
         assert!(!at_pole.contains(123.0, 88.9));
         assert!(!at_pole.contains(f64::NAN, 89.5));
+        assert_eq!("1 -2  3".parse::<Cone>(), "1, -2,3".parse());
         for wrong in ["", "1,2", "1,2,0", "361,0,1", "0,91,1", "a,b,c", "1,2,nan"] {
             assert!(wrong.parse::<Cone>().is_err(), "{wrong}");
         }

@@ -44,7 +44,8 @@ pub(super) fn judged_schema(schema: &Schema) -> SchemaRef {
     Arc::new(arrow_schema::Schema::new(fields))
 }
 
-fn field(column: &Column) -> Field {
+/// What Arrow says of a column.
+pub(crate) fn field(column: &Column) -> Field {
     let data_type = match column.kind {
         Kind::Text => DataType::Utf8,
         Kind::Int64 => DataType::Int64,

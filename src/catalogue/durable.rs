@@ -77,6 +77,30 @@ pub(crate) fn publish_file(temporary: &Path, path: &Path) -> Result<(), Catalogu
     sync_folder(path.parent().unwrap_or(Path::new(".")))
 }
 
+/// A file that is being written under a temporary name, which goes if it is not finished.
+pub(crate) struct Unfinished {
+    pub(crate) path: PathBuf,
+    pub(crate) temporary: PathBuf,
+}
+
+impl Unfinished {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), temporary: temporary_name(path) }
+    }
+
+    /// Gives it its name, durably.
+    pub(crate) fn publish(self) -> Result<(), CatalogueError> {
+        publish_file(&self.temporary, &self.path)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // After publishing there is nothing under this name any more.
+        let _ = std::fs::remove_file(&self.temporary);
+    }
+}
+
 /// Gives a whole file its name, durably, unless the name is taken; returns whether it got it. The
 /// temporary name goes in either case. Of several processes one succeeds, also on a network's file
 /// system, for which renaming would be no such promise: it replaces what is there.

@@ -404,6 +404,8 @@ fn encode(array: &dyn Array, row: usize, kind: Kind, cell: &mut [u8]) {
                 if null { f64::NAN } else { array.as_primitive::<Float64Type>().value(row) };
             cell.copy_from_slice(&value.to_be_bytes());
         }
+        // Zero is the standard's word for neither.
+        Kind::Logical if null => cell[0] = 0,
         Kind::Logical => cell[0] = if array.as_boolean().value(row) { b'T' } else { b'F' },
         Kind::Floats(_) => {
             let values = array.as_fixed_size_list().value(row);

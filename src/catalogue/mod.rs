@@ -44,13 +44,13 @@ mod text;
 mod trouble;
 mod verify;
 
-pub(crate) use batch::{SORT_KEY, published_properties};
+pub(crate) use batch::{SORT_KEY, field, published_properties};
 pub use columns::{Cell, Column, Kind, LabelColumn, ModelColumns, Schema, VectorColumn};
 pub use commit_times::CommitTimes;
 pub use comparison::{Comparison, Difference, compare};
 pub(crate) use durable::{
-    Space, beside, create_folders, link_once, publish_file, rename_folder, replace, space,
-    sync_tree,
+    Space, Unfinished, beside, create_folders, link_once, publish_file, rename_folder, replace,
+    space, sync_tree,
 };
 pub(crate) use fits_table::{Axis1, ColumnHead, FitsTable, TextWidths};
 pub use glossary::glossary;
@@ -61,6 +61,7 @@ pub use manifest::{MANIFEST, Manifest};
 pub(crate) use manifest::{digests_below, sha256_of_file};
 pub use merge::Merge;
 pub(crate) use merge::keys;
+pub(crate) use printable::note_text;
 pub use printable::{note_of_text, path_of_text, path_text};
 pub use publish::NAMES;
 pub use recover::{Rebuilt, Recovered};

@@ -17,7 +17,7 @@ pub fn path_of_text(text: &str) -> Option<PathBuf> {
 
 /// A sentence as text. It is for people, so a per cent sign stays what it is unless two digits
 /// behind it would make it look like an escaped byte.
-pub(super) fn note_text(note: &str) -> String {
+pub(crate) fn note_text(note: &str) -> String {
     escape(note.as_bytes(), |after| byte_of(after).is_some())
 }
 

@@ -1,5 +1,7 @@
 //! `starmill catalogue`.
 
+mod query;
+
 use std::path::Path;
 
 use super::Exit;
@@ -28,6 +30,7 @@ pub(super) fn catalogue(config: &Config, command: CatalogueCommand) -> anyhow::R
         CatalogueCommand::Verify { folder, inputs, rebuild } => {
             return verify_catalogue(config, &folder, inputs, rebuild);
         }
+        CatalogueCommand::Query(args) => return query::query(&args),
         CatalogueCommand::Columns { model, markdown } => {
             let schema = Ready::open(config, &model)?.schema();
             if markdown {

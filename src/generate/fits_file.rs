@@ -10,9 +10,11 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema};
 
+use super::GenerateError;
 use super::output::{Head, Layout, Rows};
-use super::{GenerateError, Unfinished};
-use crate::catalogue::{Axis1, CatalogueError, ColumnHead, FitsTable, Kind, TextWidths};
+use crate::catalogue::{
+    Axis1, CatalogueError, ColumnHead, FitsTable, Kind, TextWidths, Unfinished,
+};
 
 /// An open file.
 pub(super) struct FitsFile {

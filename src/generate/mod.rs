@@ -16,7 +16,7 @@ mod sobol;
 mod source;
 mod table;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ndarray::Array2;
 use starmill_onnx::{EngineError, ForwardEngine};
@@ -225,28 +225,4 @@ pub(crate) fn doppler(velocity: f64) -> f64 {
 #[expect(clippy::cast_possible_truncation, reason = "the network computes in single precision")]
 fn single(value: f64) -> f32 {
     value as f32
-}
-
-/// A file under its temporary name, removed unless it becomes what it was made for.
-struct Unfinished {
-    path: PathBuf,
-    temporary: PathBuf,
-}
-
-impl Unfinished {
-    fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), temporary: crate::catalogue::beside(path, ".tmp") }
-    }
-
-    /// Gives it its name, durably.
-    fn publish(self) -> Result<(), GenerateError> {
-        Ok(crate::catalogue::publish_file(&self.temporary, &self.path)?)
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // After publishing there is nothing under this name any more.
-        let _ = std::fs::remove_file(&self.temporary);
-    }
 }

@@ -10,9 +10,9 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
 
+use super::GenerateError;
 use super::output::{Head, Layout, Rows, item};
-use super::{GenerateError, Unfinished};
-use crate::catalogue::{CatalogueError, published_properties};
+use crate::catalogue::{CatalogueError, Unfinished, published_properties};
 
 /// What a row group takes before it is written, bytes.
 const GROUP_BYTES: usize = 32 << 20;

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use super::GenerateError;
 use super::source::Column;
-use super::{GenerateError, Unfinished};
-use crate::catalogue::{CatalogueError, beside};
+use crate::catalogue::{CatalogueError, Unfinished, beside};
 
 /// One value outside the trained box.
 #[derive(Debug, Clone, PartialEq)]

@@ -24,7 +24,7 @@ use thiserror::Error;
 use crate::backfill::{BackfillError, Campaign, attempt_name};
 use crate::catalogue::{CatalogueError, Judged, Origin, Schema, ShardNote, create_folders};
 
-pub use cells::{Cell, Partitions};
+pub use cells::{Cell, HEALPIX, Partitions};
 pub use summary::Summary;
 
 /// Name of the manifest within the release's folder.
