@@ -44,7 +44,7 @@ if [ "$what" = rrnet ]; then
   exit
 fi
 
-python_environment "$state/venv-test" ops/requirements-test.txt "about 1.1 GB"
+python_environment "$state/venv-test" ops/requirements-test.txt "about 1.4 GB"
 cargo build --release --locked --quiet
 python=$state/venv-test/bin/python
 mkdir -p out/bench

@@ -22,7 +22,7 @@ folder=${folder:-out/closure}
 
 ops/setup.sh
 ops/fetch-onnxruntime.sh
-python_environment "$state/venv-test" ops/requirements-test.txt "about 1.1 GB"
+python_environment "$state/venv-test" ops/requirements-test.txt "about 1.4 GB"
 cargo build --release --locked --quiet
 program=$(release_binary)
 

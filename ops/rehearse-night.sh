@@ -23,7 +23,7 @@ folder=${folder:-out/rehearsal}
 
 ops/setup.sh
 ops/fetch-onnxruntime.sh
-python_environment "$state/venv-test" ops/requirements-test.txt "about 1.1 GB"
+python_environment "$state/venv-test" ops/requirements-test.txt "about 1.4 GB"
 cargo build --release --locked --quiet
 python=$state/venv-test/bin/python program=$(release_binary)
 

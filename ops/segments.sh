@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 ops/setup.sh
 ops/fetch-onnxruntime.sh
-python_environment "$state/venv-test" ops/requirements-test.txt "about 1.1 GB"
+python_environment "$state/venv-test" ops/requirements-test.txt "about 1.4 GB"
 cargo build --release --locked --quiet
 [ $# -gt 0 ] || set -- 2000 8000
 "$state/venv-test/bin/python" ops/rehearsal/segments.py out/segments \

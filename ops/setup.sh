@@ -7,12 +7,12 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 packages=(gcc libc6-dev pkg-config libcfitsio-dev python3 python3-pip python3-venv)
-browser=() slurm=() tests=''
+browser=() slurm=() stilts=() tests=''
 case "${1:-}" in
   '') ;;
   --test)
     packages+=(fitsverify g++ mandoc shellcheck) browser=(chromium-headless-shell)
-    slurm=(munge slurmctld slurmd slurm-client) tests=yes
+    slurm=(munge slurmctld slurmd slurm-client) stilts=(stilts) tests=yes
     ;;
   *) die "unknown option $1; ops/setup.sh takes --test or nothing" ;;
 esac
@@ -96,6 +96,12 @@ if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" -ne 0 ]; then
 elif [ ${#missing[@]} -gt 0 ]; then
   say "installing Slurm for the test of backfills on a cluster (45 MB): ${missing[*]}"
   install_packages "${missing[@]}" || say "skipped: Slurm; the test of backfills on a cluster will say so"
+fi
+mapfile -t missing < <(missing_of "${stilts[@]}")
+if [ ${#missing[@]} -gt 0 ]; then
+  # It brings a Java runtime along where there is none.
+  say "installing STILTS for an example of docs/querying.md (32 MB and more): ${missing[*]}"
+  install_packages "${missing[@]}" || say "skipped: STILTS; the test of its example will say so"
 fi
 if [ -n "$tests" ] && [ ! -x "$state/bin/promtool" ] && ! command -v promtool >/dev/null; then
   say "fetching promtool for the test of the alert rules (19 MB) into $state/bin"

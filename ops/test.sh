@@ -58,7 +58,7 @@ python_tests() {
   local folder
   for folder in onnx/export/tests tests/python; do
     if compgen -G "$folder/test_*.py" >/dev/null; then
-      python -m pytest -q -p no:cacheprovider "$folder"
+      python -m pytest -q -rs -p no:cacheprovider "$folder"
     fi
   done
 }
@@ -70,7 +70,7 @@ shell_scripts() {
 }
 
 step "set-up" ops/setup.sh --test
-python_environment "$state/venv-test" ops/requirements-test.txt "about 1.1 GB"
+python_environment "$state/venv-test" ops/requirements-test.txt "about 1.4 GB"
 export PATH="$PWD/$state/venv-test/bin:$PWD/$state/bin:$PATH"
 step "inference library" ops/fetch-onnxruntime.sh
 step "sample spectra" ops/fetch-spectra.sh
