@@ -13,6 +13,8 @@
 #   ops/bench.sh medium    ten minutes, most of them to build
 # or what the chi-square of every row costs a night of low-resolution files:
 #   ops/bench.sh consistency [N]
+# or how long queries over a million rows take, and what memory:
+#   ops/bench.sh query     five minutes, most of them to build; needs GNU time
 # or how fast each graph of an RRNet is on one core, of the model folder that train-rrnet.sh wrote:
 #   ops/bench.sh rrnet FOLDER
 #   --publish              write into docs/benchmarks.md instead of out/bench
@@ -24,7 +26,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 what=rates count=1000 repetitions=5 large='' report='' folder=''
 while [ $# -gt 0 ]; do
   case $1 in
-    latency | epochs | generate | medium | consistency) what=$1 ;;
+    latency | epochs | generate | medium | consistency | query) what=$1 ;;
     rrnet) what=$1 folder=$(realpath "${2:?rrnet needs a model folder}") && shift ;;
     --large) large=out/bench/large ;;
     --repetitions) repetitions=${2:?--repetitions needs a number} && shift ;;
@@ -41,6 +43,14 @@ ops/fetch-onnxruntime.sh
 if [ "$what" = rrnet ]; then
   STARMILL_RRNET=$folder cargo test --release --locked --quiet -p starmill-onnx \
     --test rrnet_speed -- --ignored --nocapture | grep '^|'
+  exit
+fi
+
+if [ "$what" = query ]; then
+  # Its table is a section that is copied into docs/benchmarks.md.
+  mkdir -p out/bench
+  cargo test --release --locked --quiet --test query -- --ignored --nocapture |
+    grep '^|' | tee out/bench/query.md
   exit
 fi
 

@@ -12,7 +12,7 @@ pub struct QueryArgs {
     /// Folder of a release or of a sealed catalogue, or one Parquet file.
     #[arg(value_name = "WHERE", value_hint = ValueHint::AnyPath)]
     pub place: PathBuf,
-    /// The query, such as "SELECT obsid, teff FROM catalogue WHERE snr_g > 30".
+    /// The query, such as "SELECT obsid, teff FROM catalogue WHERE teff > 5000".
     #[arg(value_name = "SQL", default_value = "SELECT * FROM catalogue")]
     pub sql: String,
     /// Restrict the table catalogue to a cone: "RA DEC RADIUS" in degrees.

@@ -15,7 +15,11 @@ const MOST_KEPT: usize = 1 << 26;
 /// From the median absolute deviation to the standard deviation of a normal distribution.
 const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
 
-const ONE: [(&str, fn(f64) -> f64); 19] = [
+/// Functions of one number and of two, by name.
+type One = (&'static str, fn(f64) -> f64);
+type Two = (&'static str, fn(f64, f64) -> f64);
+
+const ONE: [One; 19] = [
     ("sqrt", f64::sqrt),
     ("exp", f64::exp),
     ("ln", f64::ln),
@@ -37,7 +41,7 @@ const ONE: [(&str, fn(f64) -> f64); 19] = [
     ("cosh", f64::cosh),
 ];
 
-const TWO: [(&str, fn(f64, f64) -> f64); 4] = [
+const TWO: [Two; 4] = [
     ("pow", f64::powf),
     ("power", f64::powf),
     ("atan2", f64::atan2),
@@ -96,7 +100,9 @@ pub(super) fn register(connection: &Connection, trouble: &Trouble) -> Result<()>
         pure,
         kept(|mut values, _| {
             let median = quantile(&mut values, 0.5)?;
-            values.iter_mut().for_each(|value| *value = (*value - median).abs());
+            for value in &mut values {
+                *value = (*value - median).abs();
+            }
             Some(MAD_TO_SIGMA * quantile(&mut values, 0.5)?)
         }),
     )?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::RowGroupMetaData;
 
 use super::QueryError;
 use super::prune::Bound;
@@ -103,7 +104,7 @@ impl Scan {
     pub(super) fn row_number(&self) -> i64 {
         let Some(group) = &self.group else { return 0 };
         let groups = group.part.end.metadata().row_groups();
-        let before: i64 = groups[..group.number].iter().map(|group| group.num_rows()).sum();
+        let before: i64 = groups[..group.number].iter().map(RowGroupMetaData::num_rows).sum();
         let row = i64::try_from(group.row).unwrap_or(0);
         (i64::try_from(self.file).unwrap_or(0) << 40) + before + row
     }
@@ -121,7 +122,7 @@ impl Group {
     fn advance(&mut self, table: &Table, give_up: &dyn Fn() -> bool) -> Result<bool, QueryError> {
         while self.row < self.rows {
             self.row += 1;
-            if self.row % VALUES == 0 && give_up() {
+            if self.row.is_multiple_of(VALUES) && give_up() {
                 return Err(QueryError::Stopped);
             }
             let Some(places) = &table.places else { return Ok(true) };

@@ -105,10 +105,11 @@ fn list(values: &ArrayRef) -> String {
 }
 
 /// The numbers that `list` wrote, if there are as many as this.
-pub(super) fn numbers<T: std::str::FromStr>(text: &str, width: usize, none: T) -> Option<Vec<T>>
-where
-    T: Copy,
-{
+pub(super) fn numbers<T: Copy + std::str::FromStr>(
+    text: &str,
+    width: usize,
+    none: T,
+) -> Option<Vec<T>> {
     let inside = text.strip_prefix('[')?.strip_suffix(']')?;
     let number = |word: &str| if word == "null" { Some(none) } else { word.parse().ok() };
     let values: Option<Vec<T>> = inside.split(',').map(|word| number(word.trim())).collect();

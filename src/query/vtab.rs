@@ -93,7 +93,7 @@ unsafe impl VTab<'_> for Virtual {
         for (at, constraint) in info.constraints().enumerate() {
             let column = usize::try_from(constraint.column()).ok();
             let column = column.filter(|_| constraint.is_usable());
-            let (Some(column), Some(asked)) = (column, Asked::of(constraint.operator())) else {
+            let (Some(column), Some(asked)) = (column, Asked::of(&constraint.operator())) else {
                 continue;
             };
             let kind = self.shared.table.columns[column].data_type();
@@ -149,7 +149,7 @@ impl Asked {
     const ALL: [Self; 6] =
         [Self::Equal, Self::In, Self::AtLeast, Self::AtMost, Self::Present, Self::Missing];
 
-    fn of(operator: IndexConstraintOp) -> Option<Self> {
+    fn of(operator: &IndexConstraintOp) -> Option<Self> {
         Some(match operator {
             IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ => Self::Equal,
             IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GT

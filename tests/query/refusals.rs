@@ -2,10 +2,12 @@
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::program::{printed, query};
 use crate::release;
+use crate::support::starmill;
 
 #[track_caller]
 fn refused(place: &Path, more: &[&str]) -> String {
@@ -62,6 +64,17 @@ fn what_takes_too_long_or_too_much_ends() {
     let said = refused(folder.path(), &[endless, "--timeout", "1"]);
     assert!(said.contains("not answered within 1 s"), "{said}");
     assert!(begun.elapsed() < Duration::from_secs(60));
+    let mut asked = starmill(&["catalogue", "query"]);
+    asked.arg(folder.path()).arg(endless).stderr(Stdio::piped());
+    let mut child = asked.spawn().expect("the program starts");
+    // It says nothing before it answers; in this time it begins to.
+    std::thread::sleep(Duration::from_millis(500));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2), "{said}");
+    assert!(said.contains("stopped when asked to"), "{said}");
     let huge = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 100)
                 SELECT group_concat(hex(zeroblob(1000000))) FROM n";
     let said = refused(folder.path(), &[huge]);

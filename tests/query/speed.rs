@@ -1,6 +1,5 @@
 //! How long queries take, and what memory: printed, not judged.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -56,5 +55,4 @@ fn a_million_rows() {
         let (read, skipped) = (count("groups_read"), count("groups_skipped"));
         println!("| {what} | {seconds:.2} | {memory:.0} | {read} | {skipped} |");
     }
-    assert!(Path::new(folder.path()).exists());
 }

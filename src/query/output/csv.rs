@@ -1,5 +1,6 @@
 //! An answer as CSV.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -56,7 +57,7 @@ impl<W: Write> Sink for Csv<W> {
 
     fn row(&mut self, values: &[Value<'_>]) -> Result<bool, QueryError> {
         let words = values.iter().zip(&self.columns).map(|(value, column)| words(value, column));
-        let written = words.map(|word| word.into_owned()).collect::<Vec<String>>();
+        let written: Vec<String> = words.map(Cow::into_owned).collect();
         let written = self.writer.write_record(written);
         self.rows += 1;
         self.goes_on(written)

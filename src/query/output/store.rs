@@ -31,7 +31,7 @@ pub(super) enum Store {
     Floats(FieldRef, i32, Vec<f32>, Vec<bool>),
     Integers(FieldRef, i32, Vec<i32>, Vec<bool>),
     /// An expression.
-    Any(Int64Builder, Float64Builder, StringBuilder),
+    Any(Box<(Int64Builder, Float64Builder, StringBuilder)>),
 }
 
 /// Which types the values of an expression have.
@@ -44,7 +44,9 @@ pub(super) struct Seen {
 
 impl Store {
     pub(super) fn of(field: Option<&Field>) -> Self {
-        let any = || Self::Any(Int64Builder::new(), Float64Builder::new(), StringBuilder::new());
+        let any = || {
+            Self::Any(Box::new((Int64Builder::new(), Float64Builder::new(), StringBuilder::new())))
+        };
         match field.map(Field::data_type) {
             Some(DataType::Boolean) => Self::Logical(BooleanBuilder::new()),
             Some(DataType::Int32) => Self::Int32(Int32Builder::new()),
@@ -117,7 +119,8 @@ impl Store {
             (Self::Integers(_, width, values, there), value) => {
                 append(values, there, *width, value, 0, column)?;
             }
-            (Self::Any(ints, reals, texts), value) => {
+            (Self::Any(parts), value) => {
+                let (ints, reals, texts) = &mut **parts;
                 let (mut int, mut real, mut text) = (None, None, None);
                 match value {
                     Value::Missing => {}
@@ -157,7 +160,8 @@ impl Store {
                 let values: ArrayRef = Arc::new(Int32Array::from(std::mem::take(values)));
                 vec![vector(item, *width, values, there)]
             }
-            Self::Any(ints, reals, texts) => {
+            Self::Any(parts) => {
+                let (ints, reals, texts) = &mut **parts;
                 vec![Arc::new(ints.finish()), Arc::new(reals.finish()), Arc::new(texts.finish())]
             }
         }

@@ -73,7 +73,7 @@ impl Sink for Lines {
         }
         let full = *self.full.get_or_insert_with(Instant::now);
         self.others += 1;
-        self.is_all = self.others % 4096 != 0 || full.elapsed() < COUNTING;
+        self.is_all = !self.others.is_multiple_of(4096) || full.elapsed() < COUNTING;
         Ok(self.is_all)
     }
 }
