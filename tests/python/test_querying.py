@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,8 @@ def run(name: str, folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(starmill: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the release of the page."""
+def folder(starmill: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a folder with the release of the page."""
     place = tmp_path_factory.mktemp("querying")
     (place / "bin").mkdir()
     (place / "bin" / "starmill").symlink_to(starmill)
