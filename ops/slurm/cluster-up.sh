@@ -110,7 +110,7 @@ SchedulerParameters=bf_interval=1,sched_interval=1,batch_sched_delay=0,sched_min
 SlurmdTimeout=5
 MessageTimeout=2
 TCPTimeout=1
-KillWait=5
+KillWait=30
 ReturnToService=2
 # Small, so that a few shards need several arrays.
 MaxArraySize=${STARMILL_MAX_ARRAY:-1001}
