@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use starmill_actors::{
 use starmill_onnx::Runtime;
 
 use crate::catalogue::{
-    CatalogueError, Counts, Made, Origin, Reductions, ShardNote, Store, StoreError,
+    CatalogueError, Counts, Made, Origin, Reductions, ShardNote, Store, StoreError, Written,
 };
 use crate::config::{Config, seconds, workers_or_cores};
 use crate::diary::Diary;
@@ -68,6 +69,8 @@ pub struct Shard {
     pub shards: u64,
     /// Which of them this is.
     pub number: u64,
+    /// How many entries of its list its source has given; parts of a table are read together.
+    pub entries: Arc<AtomicU64>,
     /// The name of this try.
     pub attempt: String,
     /// The file to write.
@@ -187,7 +190,10 @@ pub fn run(
         let store = &rack.desk(None)?.store;
         match (&job.closing, &origin) {
             (Closing::Shard(shard), Some(origin)) if end == End::Drained => {
-                note = export(store, shard, origin, &persevere, &give_up)?;
+                let (number, attempt) = (shard.number, shard.attempt.as_str());
+                let written =
+                    Written { origin, number, entries: shard.entries.load(Relaxed), attempt };
+                note = export(store, shard, &written, &persevere, &give_up)?;
             }
             (Closing::Shard(_), _) => {}
             (Closing::Seal, _) => sealed = seal(store, &made, &persevere, &give_up)?,
@@ -211,16 +217,15 @@ pub fn run(
 fn export(
     store: &Store,
     shard: &Shard,
-    origin: &Origin,
+    written: &Written<'_>,
     persevere: &Persevere,
     give_up: &dyn Fn() -> bool,
 ) -> Result<Option<ShardNote>, StoreError> {
-    let written = persevere.until_done(&mut std::thread::sleep, || {
-        store.export(&shard.path, (origin, shard.number, &shard.attempt), give_up)
-    });
-    match written {
+    let note = persevere
+        .until_done(&mut std::thread::sleep, || store.export(&shard.path, written, give_up));
+    match note {
         Err(StoreError::Catalogue(CatalogueError::GivenUp)) => Ok(None),
-        written => Ok(Some(written?)),
+        note => Ok(Some(note?)),
     }
 }
 

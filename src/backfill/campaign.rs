@@ -231,9 +231,29 @@ impl Campaign {
     /// [`BackfillError::Catalogue`].
     pub fn commit(&self, number: u64, attempt: &str) -> Result<bool, BackfillError> {
         fail::fail_point!("shard-written");
-        let first = link_once(&self.temporary(number, attempt), &self.shard_file(number))?;
+        let (temporary, path) = (self.temporary(number, attempt), self.shard_file(number));
+        let first = match link_once(&temporary, &path) {
+            // Whoever was first has tidied up.
+            Err(_) if !temporary.exists() && self.is_done(number)? => false,
+            linked => linked?,
+        };
         crate::failpoint::crash_point!("shard-linked");
+        self.tidy(number)?;
         Ok(first)
+    }
+
+    /// Removes what other tries of a shard that is done have written so far. One of them that still
+    /// lives finds the shard done.
+    fn tidy(&self, number: u64) -> Result<(), BackfillError> {
+        let (folder, begin) = (self.folder.join(DONE), format!(".shard-{number:05}."));
+        for entry in std::fs::read_dir(&folder).map_err(BackfillError::io(&folder))? {
+            let entry = entry.map_err(BackfillError::io(&folder))?;
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&begin)) {
+                // Another try may be doing the same.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        Ok(())
     }
 
     /// What a shard that is done says of itself.

@@ -1,6 +1,7 @@
 //! Names and sizes of the files of a release, from a tree, a list or a catalogue.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -73,21 +74,23 @@ pub struct Collector<'a> {
     portion: Portion,
     /// Files that were put on the roll, for progress.
     pub count: u64,
-    /// Files from this size on are looked into, and large tables split.
-    pub split: u64,
+    split: RangeInclusive<u64>,
     observe: &'a mut dyn FnMut(u64),
     is_stopped: &'a dyn Fn() -> bool,
 }
 
 impl<'a> Collector<'a> {
-    /// Collects onto a roll. `observe` is told the number of files now and then.
+    /// Collects onto a roll. Files of more than `largest` bytes are none that a reader takes.
+    /// `observe` is told the number of files now and then.
     pub fn new(
         roll: &'a mut Roll,
+        largest: u64,
         observe: &'a mut dyn FnMut(u64),
         is_stopped: &'a dyn Fn() -> bool,
     ) -> Self {
         let (collected, portion) = (Collected::default(), Vec::new());
-        Self { roll, collected, portion, count: 0, split: split::SIZE, observe, is_stopped }
+        let split = split::SIZE..=largest;
+        Self { roll, collected, portion, count: 0, split, observe, is_stopped }
     }
 
     /// Takes all files of a listing, with `workers` threads that ask for sizes.
@@ -215,7 +218,7 @@ impl<'a> Collector<'a> {
         let mut entries = Vec::with_capacity(sized.len());
         for (path, bytes) in sized {
             self.collected.without_size += u64::from(bytes.is_none());
-            split::entries(path, bytes.unwrap_or(0), self.split, &mut entries);
+            split::entries(path, bytes.unwrap_or(0), &self.split, &mut entries);
         }
         self.roll.add(&entries)?;
         self.counted(count);
@@ -254,7 +257,7 @@ mod tests {
         let listing = Listing::start(vec![folder.join("tree"), folder.join("none")], &b""[..]);
         let (mut seen, running) = (0, || false);
         let mut observe = |count| seen = count;
-        let mut collector = Collector::new(roll, &mut observe, &running);
+        let mut collector = Collector::new(roll, 1 << 29, &mut observe, &running);
         collector.take(listing.unwrap(), 3).unwrap();
         (collector.collected, seen)
     }
@@ -300,7 +303,7 @@ mod tests {
         let mut roll = Roll::open(&folder.path().join("roll.sqlite"), "request").unwrap();
         let listing = Listing::start(vec!["-".into()], &b"a\n"[..]).unwrap();
         let (mut observe, stopped) = (|_| {}, || true);
-        let ended = Collector::new(&mut roll, &mut observe, &stopped).take(listing, 1);
+        let ended = Collector::new(&mut roll, 1 << 29, &mut observe, &stopped).take(listing, 1);
         assert!(matches!(ended, Err(BackfillError::Stopped)));
     }
 }

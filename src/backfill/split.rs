@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::Entry;
@@ -11,25 +12,30 @@ use crate::survey;
 
 /// Files from this size on are looked into, bytes. There are few of them.
 pub const SIZE: u64 = 32 << 20;
-/// Larger ones are left whole: no reader takes them either.
-const LARGEST: u64 = 8 << 30;
 /// Bytes of the rows that are in one entry, about.
 const PIECE: u64 = 8 << 20;
 
 /// The entries of a file: one, or several of a large table. A file that is no such table, or cannot be
 /// read now, is one; whoever reads it then says what is wrong with it.
-pub(super) fn entries(path: PathBuf, bytes: u64, split: u64, entries: &mut Vec<Entry>) {
-    let is_large = (split..=LARGEST).contains(&bytes);
-    match is_large.then(|| spectra(&path)).flatten() {
+///
+/// Files are looked into if their size is in `split`: smaller ones are not worth it, and larger ones no
+/// reader takes either.
+pub(super) fn entries(
+    path: PathBuf,
+    bytes: u64,
+    split: &RangeInclusive<u64>,
+    entries: &mut Vec<Entry>,
+) {
+    match split.contains(&bytes).then(|| spectra(&path, *split.end())).flatten() {
         Some(rows) if rows > PART => pieces(&path, bytes, rows, entries),
         _ => entries.push(Entry { path, bytes, first: 0, rows: None }),
     }
 }
 
 /// How many spectra the table has, if the file is one and not compressed.
-fn spectra(path: &Path) -> Option<usize> {
+fn spectra(path: &Path, most: u64) -> Option<usize> {
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(LARGEST).read_to_end(&mut bytes).ok()?;
+    File::open(path).ok()?.take(most).read_to_end(&mut bytes).ok()?;
     let fits = Fits::parse(&bytes).ok()?;
     Some(survey::detect(&fits).ok()?.count(&fits))
 }
@@ -76,7 +82,7 @@ mod tests {
         let path = folder.path().join("a.fits");
         std::fs::write(&path, b"nothing").unwrap();
         let mut found = Vec::new();
-        entries(path.clone(), 7, 0, &mut found);
+        entries(path.clone(), 7, &(0..=9), &mut found);
         assert_eq!(found, [Entry { path, bytes: 7, first: 0, rows: None }]);
     }
 }

@@ -1,7 +1,7 @@
 //! One shard, from its list to its file.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -86,11 +86,14 @@ impl Worker<'_> {
         let list = self.campaign.plan().list(number)?;
         let entries = self.campaign.plan().shards.get(usize::try_from(number)?);
         let total = entries.map(|shard| shard.entries);
+        let given = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&given);
         let job = Job {
             model: self.model.clone(),
             sources: Sources::Found(Box::new(move |emit| {
                 let found = list.each(&mut |entry| {
                     let found = entry.found();
+                    count.fetch_add(1, Relaxed);
                     if emit(found) { Ok(()) } else { Err(BackfillError::Stopped) }
                 });
                 match found {
@@ -103,6 +106,7 @@ impl Worker<'_> {
                 plan: self.campaign.plan().blake3.clone(),
                 shards: self.campaign.plan().shards.len() as u64,
                 number,
+                entries: given,
                 attempt: self.attempt.to_owned(),
                 path: self.campaign.temporary(number, self.attempt),
                 claim: {
@@ -118,6 +122,10 @@ impl Worker<'_> {
         self.progress.finish();
         let report = match run {
             Ok(report) => report,
+            Err(_) if self.campaign.is_done(number)? => {
+                remove(&folder)?;
+                return Ok(Ended::Late);
+            }
             Err(error) => {
                 // The error says what is wrong; that nothing could be kept would hide it.
                 let _ = checkpoint::keep(&folder, &kept, self.attempt);
@@ -131,7 +139,7 @@ impl Worker<'_> {
         };
         let first = self.campaign.commit(number, self.attempt)?;
         checkpoint::drop_all(&kept)?;
-        std::fs::remove_dir_all(&folder).map_err(BackfillError::io(&folder))?;
+        remove(&folder)?;
         Ok(if first { Ended::Done(Box::new(note)) } else { Ended::Late })
     }
 
@@ -176,12 +184,27 @@ impl Worker<'_> {
                     }
                 }
             });
-            let done = work();
-            ended.store(true, Relaxed);
-            bell.1.notify_all();
-            done
+            // Also when the work panics: the scope waits for the thread in any case.
+            let _end = Ending(|| {
+                ended.store(true, Relaxed);
+                bell.1.notify_all();
+            });
+            work()
         })
     }
+}
+
+/// Calls a function when it goes.
+struct Ending<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Ending<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), BackfillError> {
+    std::fs::remove_dir_all(folder).map_err(BackfillError::io(folder))
 }
 
 impl super::Entry {

@@ -69,7 +69,7 @@ pub use reductions::Reductions;
 pub use release_rows::{Judged, JudgedBatch, merge_runs, published_schema, write_run};
 pub use seal::{CATALOGUE, Counts, Made, Provenance, REJECTS};
 pub use segment::{Encoded, Segment};
-pub use shard_file::{Origin, ShardNote};
+pub use shard_file::{Origin, ShardNote, Written};
 pub use store::{Store, StoreError};
 pub use text::{Shown, show};
 pub use trouble::Trouble;

@@ -97,11 +97,12 @@ impl Judged {
         let keys = keys(batch);
         let mut kept = Vec::with_capacity(batch.num_rows());
         for row in 0..batch.num_rows() {
-            let is_copy = self.last == keys.value(row);
+            let key = keys.value(row);
+            let is_copy = self.last == key;
             self.copies += u64::from(is_copy);
             if !is_copy {
                 self.last.clear();
-                self.last.extend_from_slice(keys.value(row));
+                self.last.extend_from_slice(key);
             }
             kept.push(!is_copy);
         }

@@ -70,6 +70,19 @@ impl Origin {
     }
 }
 
+/// What the writer of a shard's file knows of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Written<'a> {
+    /// What makes the rows.
+    pub origin: &'a Origin,
+    /// The shard's number.
+    pub number: u64,
+    /// Entries of its list that were done.
+    pub entries: u64,
+    /// The name of this try.
+    pub attempt: &'a str,
+}
+
 /// What a shard says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardNote {
@@ -77,7 +90,9 @@ pub struct ShardNote {
     pub origin: Origin,
     /// Its number in the plan.
     pub number: u64,
-    /// Inputs that it accounts for.
+    /// Entries of its list that it accounts for.
+    pub entries: u64,
+    /// Inputs of different content among them.
     pub inputs: u64,
     /// Its spectra that gave a row, before reductions of one observation are compared.
     pub rows: u64,
@@ -115,7 +130,7 @@ impl ShardNote {
 pub(super) fn write(
     store: &Store,
     path: &Path,
-    (origin, number, attempt): (&Origin, u64, &str),
+    written: &Written<'_>,
     give_up: &dyn Fn() -> bool,
 ) -> Result<ShardNote, StoreError> {
     let (folder, ledger) = (store.folder(), store.ledger());
@@ -149,8 +164,15 @@ pub(super) fn write(
     if rows + rejects != spectra {
         return Err(CatalogueError::Conservation { rows, rejects, spectra }.into());
     }
-    let (origin, attempt) = (origin.clone(), attempt.to_owned());
-    let note = ShardNote { origin, number, inputs, rows, rejects, attempt };
+    let note = ShardNote {
+        origin: written.origin.clone(),
+        number: written.number,
+        entries: written.entries,
+        inputs,
+        rows,
+        rejects,
+        attempt: written.attempt.to_owned(),
+    };
     let text =
         serde_json::to_string(&note).map_err(|error| CatalogueError::io(path)(error.into()))?;
     // A shard has at least one entry, and an entry gives at least one outcome.

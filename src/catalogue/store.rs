@@ -11,7 +11,7 @@ use super::durable::{create_folders, remove, sync_folder};
 use super::recover::{Recovered, open_ledger, reconcile, remove_scratch};
 use super::seal::{Counts, Made, Sealing, seal};
 use super::segment::{self, Encoded, Segment};
-use super::shard_file::{Origin, ShardNote};
+use super::shard_file::{ShardNote, Written};
 use super::{CatalogueError, LEDGER, LOCK, SEGMENTS, compact, shard_file};
 use crate::failpoint::crash_point;
 use crate::input::Digest;
@@ -268,7 +268,7 @@ impl Store {
     pub fn export(
         &self,
         path: &Path,
-        shard: (&Origin, u64, &str),
+        shard: &Written<'_>,
         give_up: &dyn Fn() -> bool,
     ) -> Result<ShardNote, StoreError> {
         shard_file::write(self, path, shard, give_up)

@@ -100,6 +100,9 @@ pub struct PlanArgs {
     /// Cut into shards of about so many bytes, with a suffix such as MiB or GB.
     #[arg(long, value_name = "SIZE", default_value = "1GiB", conflicts_with = "shards")]
     pub shard_bytes: Bytes,
+    /// Folder on a disk of this machine for the list in the making [default: backfill.scratch].
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub scratch: Option<PathBuf>,
     /// Threads that ask for the sizes of files.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,

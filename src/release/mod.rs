@@ -69,6 +69,19 @@ pub enum ReleaseError {
         /// What is here.
         here: String,
     },
+    /// A shard does not account for its list.
+    #[error(
+        "shard {shard} accounts for {found} of {planned} entries of its list; remove its file and \
+         run it again"
+    )]
+    Unaccounted {
+        /// The shard.
+        shard: u64,
+        /// Entries of its list.
+        planned: u64,
+        /// Entries that it accounts for.
+        found: u64,
+    },
     /// What came out is not what went in.
     #[error(
         "{rows} rows and {rejects} rejects were written, the shards have {outcomes} outcomes and \
@@ -81,7 +94,7 @@ pub enum ReleaseError {
         rejects: u64,
         /// What the shards say they have.
         outcomes: u64,
-        /// Rejects of one damaged table that several shards read.
+        /// Outcomes that several shards have alike.
         copies: u64,
     },
     /// The backfill's folder cannot be used.
@@ -132,7 +145,7 @@ pub struct Release {
     pub unplaced: u64,
     /// Rejects.
     pub rejects: u64,
-    /// Inputs that it accounts for.
+    /// Files, and parts of large tables, that the plan lists: it accounts for all of them.
     pub inputs: u64,
     /// How many of several reductions of one observation became rejects or rows of a higher number.
     pub reductions: String,
@@ -218,7 +231,13 @@ fn shards(request: &Request<'_>) -> Result<(Origin, Vec<ShardNote>), ReleaseErro
         return Err(ReleaseError::Missing { missing: missing.len(), shards, first });
     };
     let notes = (0..shards as u64).map(|number| campaign.note(number, &origin));
-    let notes = notes.collect::<Result<_, _>>()?;
+    let notes: Vec<ShardNote> = notes.collect::<Result<_, _>>()?;
+    for (note, shard) in notes.iter().zip(&campaign.plan().shards) {
+        if note.entries != shard.entries {
+            let (shard, planned) = (note.number, shard.entries);
+            return Err(ReleaseError::Unaccounted { shard, planned, found: note.entries });
+        }
+    }
     Ok((origin, notes))
 }
 
@@ -269,7 +288,7 @@ fn write(
         rows: total,
         unplaced: written.unplaced,
         rejects: rejects.rows,
-        inputs: notes.iter().map(|note| note.inputs).sum(),
+        inputs: request.campaign.plan().entries,
         reductions: origin.reductions().name().to_owned(),
         model: origin.model.clone(),
         model_sha256: origin.model_files.clone(),

@@ -79,18 +79,7 @@ pub fn seal(folder: &Path, stars: &[Star], rejects: &[(&str, Code, &str)]) {
 
 /// The same with another model.
 pub fn seal_of_model(folder: &Path, model: &str, stars: &[Star], rejects: &[(&str, Code, &str)]) {
-    let label = |name: &str, unit: &str, description: &str| LabelColumn {
-        name: name.into(),
-        unit: unit.into(),
-        description: description.into(),
-        ..LabelColumn::default()
-    };
-    let labels = [
-        label("teff", "K", "Effective temperature"),
-        label("logg", "", "Logarithm of the surface gravity, cgs"),
-        label("fe_h", "dex", "Metallicity [Fe/H]"),
-    ];
-    let mut store = Store::open(folder, model, schema_of(model, labels.to_vec())).unwrap();
+    let mut store = Store::open(folder, model, schema(model)).unwrap();
     let rows = stars.iter().map(row);
     let rejects = rejects.iter().map(|(file, code, detail)| Outcome {
         origin: origin(file.into(), file.as_bytes()),
@@ -98,18 +87,35 @@ pub fn seal_of_model(folder: &Path, model: &str, stars: &[Star], rejects: &[(&st
         content: Err(code.because(*detail)),
     });
     let outcomes: Vec<Outcome> = rows.chain(rejects).collect();
-    for outcomes in outcomes.chunks(1024) {
-        let encoded = store.encode(outcomes).unwrap();
-        let inputs = encoded.inputs().to_vec();
-        store.commit_encoded(&encoded, &inputs).unwrap();
-    }
+    commit(&mut store, &outcomes);
     let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned(), String::new());
     let provenance = Provenance { entries: vec![entry("MODEL", model), entry("PROVIDER", "none")] };
     let made = Made { provenance, ..Made::default() };
     store.seal(&made, &|| false).unwrap();
 }
 
-fn schema_of(model: &str, labels: Vec<LabelColumn>) -> Schema {
+/// Commits outcomes in segments.
+pub fn commit(store: &mut Store, outcomes: &[Outcome]) {
+    for outcomes in outcomes.chunks(1024) {
+        let encoded = store.encode(outcomes).unwrap();
+        let inputs = encoded.inputs().to_vec();
+        store.commit_encoded(&encoded, &inputs).unwrap();
+    }
+}
+
+/// The columns of these stars.
+pub fn schema(model: &str) -> Schema {
+    let label = |name: &str, unit: &str, description: &str| LabelColumn {
+        name: name.into(),
+        unit: unit.into(),
+        description: description.into(),
+        ..LabelColumn::default()
+    };
+    let labels = vec![
+        label("teff", "K", "Effective temperature"),
+        label("logg", "", "Logarithm of the surface gravity, cgs"),
+        label("fe_h", "dex", "Metallicity [Fe/H]"),
+    ];
     Schema::of_model(model, &ModelColumns { labels, errors: true, ..ModelColumns::default() })
 }
 
@@ -121,7 +127,8 @@ fn origin(path: PathBuf, content: &[u8]) -> Origin {
     Origin { file: Arc::new(file), index: 0 }
 }
 
-fn row(star: &Star) -> Outcome {
+/// The outcome of a star.
+pub fn row(star: &Star) -> Outcome {
     let meta = Meta {
         ra: Some(star.ra),
         dec: Some(star.dec),

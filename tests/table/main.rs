@@ -11,6 +11,7 @@ mod ranges;
 mod real;
 mod runs;
 mod service;
+mod shards;
 
 use std::fs;
 use std::path::PathBuf;

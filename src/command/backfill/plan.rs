@@ -2,32 +2,31 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
 use super::super::Exit;
+use super::scratch_folder;
 use crate::backfill::{
     BackfillError, Collected, Collector, PLAN, Plan, Region, Roll, Selection, plan_of,
 };
 use crate::catalogue::{Manifest, create_folders};
 use crate::cli::PlanArgs;
-use crate::input::Listing;
+use crate::config::Config;
+use crate::input::{Digest, Listing};
 use crate::interrupt::Interrupt;
 
-/// Name of the roll within the folder of a plan in the making.
-const ROLL: &str = "listing.sqlite";
-
-pub(super) fn plan(args: PlanArgs) -> anyhow::Result<Exit> {
+pub(super) fn plan(config: &Config, args: PlanArgs) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen().context("signals cannot be heard")?;
     create_folders(&args.out)?;
     if args.out.join(PLAN).exists() {
         return Err(BackfillError::Planned(args.out).into());
     }
     let request = request(&args);
-    let mut roll = Roll::open(&args.out.join(ROLL), &request)?;
-    let collected = match collect(&args, &mut roll, &interrupt) {
+    let mut roll = Roll::open(&roll_path(config, &args)?, &request)?;
+    let collected = match collect(config, &args, &mut roll, &interrupt) {
         Err(error) if matches!(error.downcast_ref(), Some(BackfillError::Stopped)) => {
             tracing::info!("stopped, the same command goes on where it was");
             return Ok(Exit::TryAgain);
@@ -45,6 +44,16 @@ pub(super) fn plan(args: PlanArgs) -> anyhow::Result<Exit> {
         println!("{collected}");
     }
     Ok(if collected.is_whole() { Exit::Success } else { Exit::Rejects })
+}
+
+/// Where the list of a plan in the making is: on a disk of this machine, since a database does not
+/// belong on a network. The same `--out` finds it again.
+fn roll_path(config: &Config, args: &PlanArgs) -> anyhow::Result<PathBuf> {
+    let scratch = scratch_folder(config, args.scratch.as_deref());
+    create_folders(&scratch)?;
+    let out = std::path::absolute(&args.out)?;
+    let digest = Digest::of(out.as_os_str().as_encoded_bytes()).to_string();
+    Ok(scratch.join(format!("starmill-plan-{}.sqlite", &digest[..16])))
 }
 
 /// What is asked for, as the plan keeps it: all that decides which files are in it.
@@ -71,7 +80,12 @@ fn request(args: &PlanArgs) -> String {
     words.join("; ")
 }
 
-fn collect(args: &PlanArgs, roll: &mut Roll, interrupt: &Interrupt) -> anyhow::Result<Collected> {
+fn collect(
+    config: &Config,
+    args: &PlanArgs,
+    roll: &mut Roll,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Collected> {
     let mut told = Instant::now();
     let mut observe = |files: u64| {
         if told.elapsed() >= Duration::from_secs(10) {
@@ -80,7 +94,8 @@ fn collect(args: &PlanArgs, roll: &mut Roll, interrupt: &Interrupt) -> anyhow::R
         }
     };
     let is_stopped = || interrupt.is_asked();
-    let mut collector = Collector::new(roll, &mut observe, &is_stopped);
+    let mut collector =
+        Collector::new(roll, config.input.max_file_bytes, &mut observe, &is_stopped);
     let workers = usize::from(args.workers);
     if args.list.is_some() || !args.paths.is_empty() {
         let list = args.list.as_deref().map(open).transpose()?;

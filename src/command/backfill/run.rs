@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 
 use super::super::{Exit, choose_device};
+use super::scratch_folder;
 use crate::backfill::{BackfillError, Campaign, Ended, Plan, Worker, attempt_name};
 use crate::catalogue::{CatalogueError, StoreError, Trouble, create_folders};
 use crate::cli::BackfillRunArgs;
@@ -92,10 +93,7 @@ fn numbers(plan: &Plan, args: &BackfillRunArgs) -> anyhow::Result<Vec<u64>> {
 
 /// A folder of this plan alone, so that two backfills of one user do not meet.
 fn scratch(config: &Config, args: &BackfillRunArgs, plan: &Plan) -> PathBuf {
-    let configured = &config.backfill.scratch;
-    let folder = args.scratch.clone().unwrap_or_else(|| {
-        if configured.as_os_str().is_empty() { std::env::temp_dir() } else { configured.clone() }
-    });
+    let folder = scratch_folder(config, args.scratch.as_deref());
     let digest: String = plan.blake3.chars().take(16).collect();
     folder.join(format!("starmill-backfill-{digest}"))
 }
