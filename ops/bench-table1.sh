@@ -12,8 +12,7 @@ ops/setup.sh
 ops/fetch-onnxruntime.sh
 # shellcheck source=onnx/export/training.sh
 source onnx/export/training.sh
-further_packages="requirements-table1.txt"
-make_environment
+make_environment table1
 
 work=$PWD/$state/table1
 (cd onnx/export && "$venv/bin/python" -m starmill_export.table1.cli fit --work "$work" "$@")

@@ -4,20 +4,10 @@
 # Layouts: payne-npz, bossbrain, thedoppler, rrnet, spemr. LAYOUT --help lists the options.
 set -euo pipefail
 
-export_dir=$(cd "$(dirname "$0")" && pwd)
-venv=$(cd "$export_dir/../.." && pwd)/.starmill/venv-export
+# shellcheck source=onnx/export/training.sh
+source "$(dirname "${BASH_SOURCE[0]}")/training.sh"
 
-if [ ! -x "$venv/bin/python" ]; then
-    echo "creating a Python environment in .starmill/venv-export"
-    python3 -m venv "$venv"
-fi
-if ! cmp -s "$export_dir/requirements.txt" "$venv/installed.txt"; then
-    echo "installing into it, about 40 MB of wheels:"
-    grep '==' "$export_dir/requirements.txt"
-    "$venv/bin/python" -m pip install --quiet --no-deps -r "$export_dir/requirements.txt"
-    cp "$export_dir/requirements.txt" "$venv/installed.txt"
-fi
-
+make_environment export
 # Paths are relative to where the command is run.
-PYTHONPATH=$export_dir OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 \
-    exec "$venv/bin/python" -m starmill_export.imported.cli "$@"
+export PYTHONPATH=$export_dir
+exec "$venv/bin/python" -m starmill_export.imported.cli "$@"

@@ -7,7 +7,6 @@ set -euo pipefail
 # shellcheck source=onnx/export/training.sh
 source "$(dirname "${BASH_SOURCE[0]}")/training.sh"
 
-further_packages="requirements-table1.txt"
-make_environment
+make_environment table1
 cd "$export_dir"
 exec "$venv/bin/python" -m starmill_export.gaia_xp.cli "$@"

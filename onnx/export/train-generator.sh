@@ -12,7 +12,7 @@ if [ -z "${STARMILL_RVS_GRID:-}" ]; then
     need_gfortran
 fi
 
-make_environment
+make_environment rrnet
 step=all
 case ${1:-} in grid | data | train | all) step=$1 && shift ;; esac
 cd "$export_dir"

@@ -8,7 +8,7 @@ set -euo pipefail
 # shellcheck source=onnx/export/training.sh
 source "$(dirname "${BASH_SOURCE[0]}")/training.sh"
 
-make_environment
+make_environment rrnet
 step=all
 case ${1:-} in all | train | compare) step=$1 && shift ;; esac
 cd "$export_dir"

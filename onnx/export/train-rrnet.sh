@@ -28,7 +28,7 @@ if computes_syntheses "$@"; then
     need_gfortran
 fi
 
-make_environment
+make_environment rrnet
 # Paths that are given stay relative to where the command is run.
 export PYTHONPATH=$export_dir
 exec "$venv/bin/python" -m starmill_export.rrnet.cli "$step" "$@"

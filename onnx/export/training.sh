@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# What the commands that train with JAX share; sourced, not run.
-# Sets export_dir and venv, and one thread: the sums of a threaded matrix product depend on the
-# number of threads.
+# What the commands that train, import and compare share; sourced, not run.
+# Sets export_dir, the folder of the environments, and one thread: the sums of a threaded matrix
+# product depend on the number of threads.
 
 export_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-venv=$(cd "$export_dir/../.." && pwd)/.starmill/venv-rrnet
+environments=$(cd "$export_dir/../.." && pwd)/.starmill
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 export XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
@@ -20,22 +20,27 @@ need_gfortran() {
     apt-get install -y -qq --no-install-recommends gfortran
 }
 
-# Where further_packages names one more list of packages, it has an environment of its own.
+# Makes or updates an environment of Python packages, and sets venv: make_environment NAME
+#   export  numpy, astropy and onnx
+#   rrnet   these with JAX, and what tests need
+#   table1  these with the methods that FCResNet is compared with
 make_environment() {
-    local requirements lists
-    lists=("$export_dir"/requirements{,-rrnet,-test}.txt)
-    if [ -n "${further_packages:-}" ]; then
-        lists+=("$export_dir/$further_packages")
-        venv=${venv%/*}/venv-${further_packages#requirements-}
-        venv=${venv%.txt}
-    fi
+    local requirements size="40 MB" lists=("$export_dir/requirements.txt")
+    case $1 in
+        rrnet | table1)
+            size="190 MB"
+            lists+=("$export_dir"/requirements-{rrnet,test}.txt)
+            ;;
+    esac
+    [ "$1" != table1 ] || lists+=("$export_dir/requirements-table1.txt")
+    venv=$environments/venv-$1
     if [ ! -x "$venv/bin/python" ]; then
-        echo "creating a Python environment in .starmill/${venv##*/}"
+        echo "creating a Python environment in .starmill/venv-$1"
         python3 -m venv "$venv"
     fi
     requirements=$(cat "${lists[@]}")
     if [ "$requirements" != "$(cat "$venv/installed.txt" 2>/dev/null)" ]; then
-        echo "installing into it, about 190 MB of wheels:"
+        echo "installing into it, about $size of wheels:"
         grep -h '==' <<<"$requirements"
         sort -u <<<"$requirements" | grep '==' >"$venv/wanted.txt"
         "$venv/bin/python" -m pip install --quiet --no-deps -r "$venv/wanted.txt"
