@@ -214,35 +214,9 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
-    use crate::prep::tests::spectrum;
+    use crate::prep::tests::{BINS, ZSCORE, recipe, spectrum};
 
     const LABELS: [(&str, &str); 2] = [("a", "K"), ("b", "dex")];
-
-    /// Means in 143 bins, scaled or not.
-    fn recipe(zscore: &str) -> Recipe {
-        let text = format!(
-            r#"
-            [[recipe]]
-            step = "mask"
-            pixels = "andmask"
-            fibermask = "flag"
-            ormask = "flag"
-            max_bad_fraction = 0.2
-            [[recipe]]
-            step = "degrade"
-            first = 4000.3685
-            last = 8120.8222
-            resolving_power = 200.0
-            weighting = "good"
-            max_empty_bins = 5
-            {zscore}
-            "#
-        );
-        let table: toml::Table = text.parse().unwrap();
-        let steps = table["recipe"].as_array().unwrap();
-        let steps: Vec<_> = steps.iter().map(|step| step.as_table().unwrap().clone()).collect();
-        Recipe::parse(&steps, 143, None).unwrap()
-    }
 
     /// The answers of labels that follow from the input of 143 values.
     fn answers(recipe: &Recipe, batch: usize, label: fn(&[f32]) -> [f32; 2]) -> Sensitivity {
@@ -261,7 +235,7 @@ mod tests {
     fn a_label_answers_to_the_regions_that_it_is_made_of() {
         // One label is ten times the flux of a bin, less another; one is a product.
         let label = |flux: &[f32]| [10.0 * flux[40] - flux[90], flux[40] * flux[41] / 100.0];
-        let found = answers(&recipe(""), 256, label);
+        let found = answers(&recipe(BINS).unwrap(), 256, label);
         assert_eq!((found.regions.len(), found.labels.len(), found.at_rest), (143, 2, false));
         assert!(found.regions.windows(2).all(|pair| pair[0].to == pair[1].from));
         let [line, product] = &found.labels[..] else { panic!("{:?}", found.labels) };
@@ -279,13 +253,14 @@ mod tests {
         named.sort_unstable();
         assert_eq!(named, [40, 41]);
         // Portions that are run together change nothing.
-        assert_eq!(answers(&recipe(""), 7, label), found);
+        assert_eq!(answers(&recipe(BINS).unwrap(), 7, label), found);
     }
 
     #[test]
     fn where_the_recipe_scales_all_regions_together_change_nothing() {
         let label = |flux: &[f32]| [flux[40], flux[40] - flux[100]];
-        let found = answers(&recipe("[[recipe]]\nstep = \"zscore\""), 256, label);
+        let scaled = recipe(&[BINS, ZSCORE].concat()).unwrap();
+        let found = answers(&scaled, 256, label);
         for answer in &found.labels {
             let sum: f64 = answer.change.iter().flatten().sum();
             let size: f64 = answer.change.iter().flatten().map(|change| change.abs()).sum();
