@@ -7,7 +7,7 @@ use super::agreement::{Agreement, Bin, Both, LabelAgreement};
 use super::figures_pairs::{matrix, repeats as repeats_figure};
 use super::repeats::{LabelRepeats, Repeats, SnrBin};
 use super::statistics::{Pulls, Scatter, Summary};
-use super::text::percent;
+use super::text::{percent, spread};
 use super::{Evaluated, Findings, figures};
 use crate::report::figures::METALLICITIES;
 use crate::report::parts::{count, number, signed};
@@ -122,9 +122,9 @@ fn residual_table(agreement: &Agreement) -> Markup {
 
 fn residual_cells(found: &Summary) -> Markup {
     html! {
-        td.n { (count(found.count as u64)) } td.n { (signed(found.mean)) } td.n { (number(found.std)) }
+        td.n { (count(found.count as u64)) } td.n { (signed(found.mean)) } td.n { (spread(found.count, found.std)) }
         td.n { (number(found.mae)) } td.n { (signed(found.median)) }
-        td.n { (number(found.robust_sigma)) } td.n { (percent(found.outliers)) }
+        td.n { (spread(found.count, found.robust_sigma)) } td.n { (percent(found.outliers)) }
     }
 }
 
@@ -147,8 +147,8 @@ fn pull_table(agreement: &Agreement) -> Markup {
                     tr {
                         td.name { (found.label.name) }
                         td { (found.reference.error.as_deref().unwrap_or("none")) }
-                        td.n { (count(pulls.count as u64)) } td.n { (signed(pulls.mean)) } td.n { (number(pulls.std)) }
-                        td.n { (signed(pulls.median)) } td.n { (number(pulls.robust_sigma)) }
+                        td.n { (count(pulls.count as u64)) } td.n { (signed(pulls.mean)) } td.n { (spread(pulls.count, pulls.std)) }
+                        td.n { (signed(pulls.median)) } td.n { (spread(pulls.count, pulls.robust_sigma)) }
                         td.n { (percent(pulls.coverage_68)) } td.n { (percent(pulls.coverage_95)) }
                     }
                 }
@@ -202,9 +202,9 @@ fn bin_table(by: &str, bins: &[Bin]) -> Markup {
                 tr { th { "by " (by) } @for (range, _) in filled() { th.n { (range.name()) } } }
                 tr { td { "N" } @for (_, found) in filled() { td.n { (count(found.count as u64)) } } }
                 tr { td { "mean" } @for (_, found) in filled() { td.n { (signed(found.mean)) } } }
-                tr { td { "std" } @for (_, found) in filled() { td.n { (number(found.std)) } } }
+                tr { td { "std" } @for (_, found) in filled() { td.n { (spread(found.count, found.std)) } } }
                 tr { td { "median" } @for (_, found) in filled() { td.n { (signed(found.median)) } } }
-                tr { td { "robust \u{3c3}" } @for (_, found) in filled() { td.n { (number(found.robust_sigma)) } } }
+                tr { td { "robust \u{3c3}" } @for (_, found) in filled() { td.n { (spread(found.count, found.robust_sigma)) } } }
             } }
         }
     }

@@ -87,8 +87,13 @@ fn residual_row(found: &LabelAgreement) -> Vec<String> {
     row.extend(all.map_or_else(
         || std::iter::once("0".into()).chain(vec!["-".into(); 6]).collect::<Vec<_>>(),
         |Summary { count, mean, std, mae, median, robust_sigma, outliers }| {
-            let numbers =
-                [signed(mean), number(std), number(mae), signed(median), number(robust_sigma)];
+            let numbers = [
+                signed(mean),
+                spread(count, std),
+                number(mae),
+                signed(median),
+                spread(count, robust_sigma),
+            ];
             std::iter::once(count.to_string()).chain(numbers).chain([percent(outliers)]).collect()
         },
     ));
@@ -150,7 +155,7 @@ fn binned(labels: &[LabelAgreement], quantity: usize) -> Vec<String> {
     let header: Vec<String> = std::iter::once(format!("by {by}")).chain(names).collect();
     let cell = |summary: Option<Summary>| {
         summary.map_or("-".into(), |Summary { median, robust_sigma, count, .. }| {
-            format!("{} {} ({count})", signed(median), number(robust_sigma))
+            format!("{} {} ({count})", signed(median), spread(count, robust_sigma))
         })
     };
     let rows = found.iter().map(|(label, bins)| {
@@ -241,6 +246,11 @@ fn by_snr(labels: &[LabelRepeats]) -> Vec<String> {
 
 fn unit(unit: &str) -> String {
     if unit.is_empty() { "-".into() } else { unit.into() }
+}
+
+/// How far so many values spread; one alone does not.
+pub(super) fn spread(count: usize, value: f64) -> String {
+    if count > 1 { number(value) } else { "-".into() }
 }
 
 /// A part in per cent.

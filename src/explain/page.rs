@@ -53,7 +53,7 @@ fn model_fit(explanation: &Explanation, png: Option<&[u8]>) -> Markup {
     html! {
         @if let Some(fit) = &explanation.model_fit {
             h2 { "Data and model" }
-            ul { @for words in model_words(fit) { li { (words.trim_start_matches("chi2 ").trim()) } } }
+            ul { @for words in model_words(fit) { li { (words.replacen("chi2      ", "chi-square ", 1).trim()) } } }
             @if let Some(png) = png {
                 (figure(png, "The star, the model spectrum at its labels, and what is left of both"))
             }

@@ -152,7 +152,7 @@ fn draw_flux(area: &Area<'_>, spectrum: &Spectrum) -> Drawn {
         .axis_style(INK)
         .label_style((FONT, 17).into_font().color(&INK))
         .x_labels(12)
-        .y_label_formatter(&|value| format!("{value:.1e}"))
+        .y_label_formatter(&|value| number(f64::from(*value), f64::from(high)))
         .x_label_formatter(&|value| format!("{value:.0}"))
         .x_desc("vacuum wavelength (\u{c5})")
         .y_desc("flux (relative)")
@@ -228,4 +228,41 @@ fn draw_words(area: &Area<'_>, result: &Result) -> Drawn {
         area.draw(&Text::new(line, (20, 62 + number * 26), style))?;
     }
     Ok(())
+}
+
+/// A number of an axis that reaches so far: with the digits that tell its ticks apart.
+fn number(value: f64, most: f64) -> String {
+    let digits = match most {
+        most if most >= 1e6 => return format!("{value:.1e}"),
+        most if most >= 10.0 => 0,
+        most if most >= 1.0 => 1,
+        most if most >= 0.1 => 2,
+        most if most >= 0.01 => 3,
+        most if most >= 0.001 => 4,
+        // Ticks are summed up, so that zero is nearly zero.
+        most if value.abs() > 1e-6 * most => return format!("{value:.0e}"),
+        _ => 0,
+    };
+    let text = format!("{value:.digits$}");
+    let text = if digits > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &*text };
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_an_axis_have_the_digits_that_they_need() {
+        let check = |value, most, expected: &str| assert_eq!(number(value, most), expected);
+        check(7e-18, 0.04, "0");
+        check(-7e-18, 0.04, "0");
+        check(-0.01, 0.022, "-0.01");
+        check(0.005, 0.022, "0.005");
+        check(-100.0, 120.0, "-100");
+        check(2.5e6, 4e6, "2.5e6");
+        check(2.5, 3.0, "2.5");
+        check(2e-5, 3e-5, "2e-5");
+        check(1e-20, 3e-5, "0");
+    }
 }

@@ -29,6 +29,8 @@ const IN_ROW: usize = 600;
 const MOST_ROWS: usize = 14;
 /// Residuals beyond this are cut off, sigma.
 const MOST_SIGMA: f64 = 12.0;
+/// As far the axis of residuals reaches at least.
+const FEWEST_SIGMA: f64 = 4.0;
 const RESIDUAL: RGBColor = RGBColor(215, 160, 20);
 
 /// Draws data (dark), model (red) and residual in rows of some hundred pixels, with the features
@@ -80,7 +82,9 @@ fn draw_row(area: &Area<'_>, row: &[Point], features: &[(&str, f64)]) -> Drawn {
         chart.draw_series(LineSeries::new(run.iter().map(|p| (p.wave, p.flux)), INK))?;
         chart.draw_series(LineSeries::new(run.iter().map(|p| (p.wave, p.model)), BAD))?;
     }
-    let mut chart = build(&lower, 24, (range.clone(), -MOST_SIGMA..MOST_SIGMA))?;
+    let largest = row.iter().map(|point| point.residual.abs()).fold(FEWEST_SIGMA, f64::max);
+    let most = largest.min(MOST_SIGMA);
+    let mut chart = build(&lower, 24, (range.clone(), -most..most))?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -93,7 +97,7 @@ fn draw_row(area: &Area<'_>, row: &[Point], features: &[(&str, f64)]) -> Drawn {
         .y_label_formatter(&|value| format!("{value:.0} \u{3c3}"))
         .draw()?;
     for run in runs(row) {
-        let cut = |p: &Point| (p.wave, p.residual.clamp(-MOST_SIGMA, MOST_SIGMA));
+        let cut = |p: &Point| (p.wave, p.residual.clamp(-most, most));
         chart.draw_series(LineSeries::new(run.iter().map(cut), RESIDUAL))?;
     }
     Ok(())

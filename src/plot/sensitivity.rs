@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use plotters::chart::MeshStyle;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use super::{Area, BAD, Drawn, FAINT, FLUX, FONT, INK, INPUT, picture};
+use super::{Area, BAD, Drawn, FAINT, FLUX, FONT, INK, INPUT, number, picture};
 use crate::prep::Grid;
 
 /// What is drawn.
@@ -49,6 +50,8 @@ const NAME_HEIGHT: i32 = 14;
 
 type Chart<'a, 'b> =
     ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+type Mesh<'a, 'c, 'b> = MeshStyle<'a, 'c, RangedCoordf64, RangedCoordf64, BitMapBackend<'b>>;
 
 /// Draws the star, and below it a strip for each label: red where the number is positive, blue where it
 /// is negative, each strip on a scale of its own; gives the PNG.
@@ -96,6 +99,17 @@ fn build<'a, 'b>(
         .build_cartesian_2d(waves, heights)?)
 }
 
+/// What the axes and lines of all charts here have in common.
+fn mesh<'a, 'c, 'b>(chart: &'c mut Chart<'a, 'b>) -> Mesh<'a, 'c, 'b> {
+    let mut mesh = chart.configure_mesh();
+    mesh.disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(FAINT.mix(0.4))
+        .axis_style(INK)
+        .label_style((FONT, 14).into_font().color(&INK));
+    mesh
+}
+
 fn draw_star(area: &Area<'_>, what: &Sensitivity<'_>) -> Drawn {
     let (grid, values) = what.star;
     area.draw(&Text::new("the star", (6, 90), (FONT, 16).into_font().color(&INK)))?;
@@ -109,15 +123,7 @@ fn draw_star(area: &Area<'_>, what: &Sensitivity<'_>) -> Drawn {
         let (names, below) = part.split_vertically(NAME_HEIGHT * NAME_ROWS + 4);
         let air = 0.06 * (high - low);
         let mut chart = build(&below, 0, (first..last, low - air..high + air))?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(FAINT.mix(0.4))
-            .axis_style(INK)
-            .label_style((FONT, 14).into_font().color(&INK))
-            .y_labels(4)
-            .draw()?;
+        mesh(&mut chart).y_labels(4).draw()?;
         mark(&mut chart, what.features, (first..last, low - air..high + air))?;
         let steps = edges.windows(2).zip(values.get(bins).unwrap_or_default());
         let steps = steps.flat_map(|(edge, &value)| [(edge[0], value), (edge[1], value)]);
@@ -182,13 +188,7 @@ fn draw_strip(area: &Area<'_>, what: &Sensitivity<'_>, strip: &Strip<'_>, axis: 
     for (part, _, edges) in columns(area, what.star.0) {
         let waves = edges[0]..edges[edges.len() - 1];
         let mut chart = build(&part, axis, (waves.clone(), -most..most))?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(FAINT.mix(0.4))
-            .axis_style(INK)
-            .label_style((FONT, 14).into_font().color(&INK))
+        mesh(&mut chart)
             .x_labels(10)
             .y_labels(5)
             .x_label_formatter(&|value| format!("{value:.0}"))
@@ -209,39 +209,9 @@ fn draw_strip(area: &Area<'_>, what: &Sensitivity<'_>, strip: &Strip<'_>, axis: 
     Ok(())
 }
 
-/// A number of an axis that reaches so far: with the digits that tell its ticks apart.
-fn number(value: f64, most: f64) -> String {
-    let digits = match most {
-        most if most >= 10.0 => 0,
-        most if most >= 1.0 => 1,
-        most if most >= 0.1 => 2,
-        most if most >= 0.01 => 3,
-        most if most >= 0.001 => 4,
-        // Ticks are summed up, so that zero is nearly zero.
-        most if value.abs() > 1e-6 * most => return format!("{value:.0e}"),
-        _ => 0,
-    };
-    let text = format!("{value:.digits$}");
-    let text = if digits > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &*text };
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_of_an_axis_have_the_digits_that_they_need() {
-        let check = |value, most, expected: &str| assert_eq!(number(value, most), expected);
-        check(7e-18, 0.04, "0");
-        check(-7e-18, 0.04, "0");
-        check(-0.01, 0.022, "-0.01");
-        check(0.005, 0.022, "0.005");
-        check(-100.0, 120.0, "-100");
-        check(2.5, 3.0, "2.5");
-        check(2e-5, 3e-5, "2e-5");
-        check(1e-20, 3e-5, "0");
-    }
 
     #[test]
     fn names_stand_beside_and_below_each_other_and_never_over_each_other() {
