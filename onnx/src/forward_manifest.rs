@@ -154,6 +154,9 @@ pub struct FitSpec {
     pub starts: Vec<Vec<f64>>,
     /// Iterations after which a fit is given up.
     pub max_iterations: usize,
+    /// Ranges that are left out, as observed, vacuum Angstrom, beside the bands of the air.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skip: Vec<[f64; 2]>,
     /// Chi-square by degrees of freedom above which a fit is flagged: where all variance is noise, and
     /// where all is that of the model.
     pub limit: [f64; 2],

@@ -115,10 +115,15 @@ fn check_fit(fit: &FitSpec, labels: &[ForwardLabel]) -> Result<(), String> {
         }
     }
     let limits = fit.limit.iter().chain(&fit.region_limit).chain([&fit.false_alarm]);
-    if limits.into_iter().all(|value| value.is_finite() && *value >= 0.0) {
-        return Ok(());
+    if !limits.into_iter().all(|value| value.is_finite() && *value >= 0.0) {
+        return Err("a limit of fit is negative or not finite; correct it".into());
     }
-    Err("a limit of fit is negative or not finite; correct it".into())
+    match fit.skip.iter().find(|[from, to]| !(*from >= 0.0 && from < to && to.is_finite())) {
+        None => Ok(()),
+        Some([from, to]) => Err(format!(
+            "a range of fit.skip is [{from}, {to}]; give its first wavelength, then its last"
+        )),
+    }
 }
 
 fn is_positive(value: f64) -> bool {

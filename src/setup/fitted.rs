@@ -51,7 +51,7 @@ pub(super) fn open(config: &Config, name: &str) -> Result<Ready, SetupError> {
         return Err(unfit());
     }
     let plan = Arc::new(plan(&model, fit)?);
-    let manifest = as_regressor(manifest, &wavelength);
+    let manifest = as_regressor(manifest, &wavelength, &fit.skip);
     let recipe =
         Recipe::parse(&manifest.recipe, manifest.input.pixels, None).map_err(|source| {
             SetupError::Recipe { manifest: model.dir.join("manifest.toml"), source }
@@ -130,7 +130,7 @@ fn plan(model: &ForwardModel, fit: &FitSpec) -> Result<Plan, SetupError> {
 
 /// The manifest of a model that gave what the fit gives: recipe, labels with errors, columns. So a
 /// catalogue of fits is made like any other.
-fn as_regressor(forward: &ForwardManifest, wavelength: &[f64]) -> Manifest {
+fn as_regressor(forward: &ForwardManifest, wavelength: &[f64], skip: &[[f64; 2]]) -> Manifest {
     let mut labels: Vec<Label> = forward
         .labels
         .iter()
@@ -152,7 +152,7 @@ fn as_regressor(forward: &ForwardManifest, wavelength: &[f64]) -> Manifest {
         valid: [-MAX_RV, MAX_RV],
     });
     let parameters = labels.len();
-    let (recipe, width) = native_recipe(wavelength, MAX_RV, &[]);
+    let (recipe, width) = native_recipe(wavelength, MAX_RV, skip);
     let files = &forward.files;
     let output = OutputSpec {
         labels: "labels".into(),

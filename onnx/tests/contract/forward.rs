@@ -104,6 +104,8 @@ fn a_manifest_that_does_not_hold_together_is_refused() {
     check("[4000.0, 1.0, -1.0]", "[4000.0, 1.0, 1.0]", "has 1 for fe_h, outside");
     check("max_iterations = 30", "max_iterations = 0", "fit.max_iterations is 0");
     check("limit = [1.15, 4.0]", "limit = [inf, 4.0]", "a limit of fit is negative or not finite");
+    let skip = "max_iterations = 30\nskip = [[6000.0, 5000.0]]";
+    check("max_iterations = 30", skip, "a range of fit.skip is [6000, 5000]");
     check("tolerance = 1e-5", "tolerance = nan", "golden.tolerance must be");
     check("path = \"forward.f64\"", "path = \"../x\"", "leaves the model folder");
 }

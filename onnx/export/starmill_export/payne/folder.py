@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starmill_export import manifest
+from starmill_export import consistency, manifest
 from starmill_export.payne import giants, graph, labels
 from starmill_export.payne.net import Shared
 from starmill_export.payne.prior import Source
 
-VERSION = "1.0.0"
+VERSIONS = {"payne": "1.1.0", "payne-mrs": "1.0.0"}
 TOLERANCE = 1e-4
 """Of flux: what other kernels may differ by."""
 
@@ -70,9 +70,14 @@ KINDS = {
 }
 
 
+def disagreed() -> list[list[float]]:
+    """Ranges in which real repeat visits of low resolution differ by more than their noise."""
+    return json.loads(consistency.DATA.read_text(encoding="utf-8"))["fcresnet"]["skip"]
+
+
 def files(model: Shared, source: Source, errors: np.ndarray, card: str) -> dict[str, bytes]:
     """The files of the folder by the roles of FILE_NAMES; `errors` are rms by pixel."""
-    exported = graph.build(model, source.name, VERSION)
+    exported = graph.build(model, source.name, VERSIONS[source.name])
     return {
         "onnx": exported.SerializeToString(deterministic=True),
         "golden": golden(model, source),
@@ -112,7 +117,7 @@ def manifest_text(
         "schema": 1,
         "kind": "forward",
         "name": source.name,
-        "version": VERSION,
+        "version": VERSIONS[source.name],
         "title": kind.title,
         "paper": PAPER,
         "license": "Apache-2.0",
@@ -135,7 +140,8 @@ def manifest_text(
         lines += manifest.table("[[label]]", table)
     if kind.starts:
         points = giants.of_points(np.array(kind.starts)).tolist()
-        lines += manifest.table("[fit]", {"starts": points, "max_iterations": 30, **LIMITS})
+        fit = {"starts": points, "max_iterations": 30, "skip": disagreed(), **LIMITS}
+        lines += manifest.table("[fit]", fit)
     lines += manifest.table("[golden]", {"tolerance": TOLERANCE})
     lines += manifest.table("[provenance]", provenance)
     return "\n".join(lines) + "\n"
