@@ -97,10 +97,11 @@ def _data(findings: Findings) -> str:
 {findings.examples} *synthetic* stars, half of them drawn as giants, half as dwarfs and subgiants,
 split 60/20/20 by star into training, validation and test. Lines stronger or weaker by
 {instrument.LINE_ERROR:.0%} (standard deviation, region by region), radial velocity, R = 1500 to
-2100, reddening, interstellar Na D, telluric bands, flux-calibration errors (smooth ones of the
-size seen in repeat visits, and {instrument.FINE_ERROR:.1%} on the scale of a bin), noise at the
-native pixels for S/N_g {training_set.SNR_G[0]:.0f} to {training_set.SNR_G[1]:.0f}, sky residuals
-and lost pixels; and then the recipe of the manifest. The other amplitudes are assumptions.
+2100, reddening, interstellar Na D, what is left of the bands of the air, which LAMOST's pipeline
+divides out, flux-calibration errors (smooth ones of the size seen in repeat visits, and
+{instrument.FINE_ERROR:.1%} on the scale of a bin), noise at the native pixels for S/N_g
+{training_set.SNR_G[0]:.0f} to {training_set.SNR_G[1]:.0f}, sky residuals and lost pixels; and then
+the recipe of the manifest. The other amplitudes are assumptions.
 
 In {sampling.FREE_SHARE:.0%} of the stars every label is drawn independently within the region, in
 the others it follows the sequences and trends of the Galaxy with generous scatter. [Fe/H] is the

@@ -35,7 +35,8 @@ def section(real: RealFindings) -> str:
 
 These figures are not blind. The training set of the giants was chosen among four, with dwarfs
 among five more (errors of line strength of none, 5 % and 10 %, and the line lists of either region
-for both), and its calibration errors have the size of the differences between these repeat visits;
+for both), its calibration errors have the size of the differences between these repeat visits, and
+its bands of the air are divided out, as they are in these files (before 2.1.0 they were not);
 the number of components and Gaussians of the novelty and its S/N limit were chosen with these
 groups in view. On other spectra expect worse.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from starmill_export import consistency
 
 NAME = "fcresnet"
-VERSION = "2.0.0"
+VERSION = "2.1.0"
 TITLE = "FCResNet: six labels of dwarfs and giants from LAMOST low-resolution spectra at R = 200"
 PAPER = (
     "Li et al. 2025, Estimating Stellar Atmospheric Parameters and Elemental Abundances "
