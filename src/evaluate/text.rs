@@ -276,3 +276,14 @@ pub(super) fn aligned(
     };
     table.iter().map(line).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_value_has_no_spread() {
+        assert_eq!(spread(1, 0.0), "-");
+        assert_eq!(spread(2, 0.5), number(0.5));
+    }
+}

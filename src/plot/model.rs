@@ -30,7 +30,7 @@ const MOST_ROWS: usize = 14;
 /// Residuals beyond this are cut off, sigma.
 const MOST_SIGMA: f64 = 12.0;
 /// As far the axis of residuals reaches at least.
-const FEWEST_SIGMA: f64 = 4.0;
+const FEWEST_SIGMA: f64 = 5.5;
 const RESIDUAL: RGBColor = RGBColor(215, 160, 20);
 
 /// Draws data (dark), model (red) and residual in rows of some hundred pixels, with the features

@@ -107,6 +107,21 @@ fn fit(engine: &mut FitEngine, stars: &[&Star]) -> Vec<Fitted> {
 }
 
 #[test]
+fn fits_leave_out_the_air_and_what_repeat_visits_disagree_on() {
+    if !has_payne("what fits leave out") {
+        return;
+    }
+    let mut config = Config::load(None).unwrap();
+    config.models.dir = support::root().join("onnx/models");
+    let ready = Ready::open(&config, "payne").unwrap();
+    let native = &ready.model.manifest.recipe[1];
+    let skip: Vec<[f64; 2]> = native["skip"].clone().try_into().unwrap();
+    // The A band of oxygen, and sky lines and water beside it.
+    assert!(skip.contains(&[7590.0, 7720.0]), "{skip:?}");
+    assert!(skip.contains(&[7720.0, 7900.0]), "{skip:?}");
+}
+
+#[test]
 fn fits_agree_with_those_of_scipy() {
     let Some((mut engine, golden)) = payne("the comparison with SciPy") else { return };
     let stars: Vec<Star> = golden.cases.iter().map(Case::star).collect();

@@ -18,10 +18,10 @@ def _by_its_sides(wave, flux, band):
 
 def test_the_pipeline_divides_the_bands_of_the_air_out(real_data):
     found = {name: [] for name in BANDS}
-    for path in sorted((real_data / "lrs_dr8_repeats").glob("spec-*"))[:40]:
+    for path in sorted(real_data.glob("lrs_dr[18]*/spec-*"))[::2]:
         observation = lamost.read(path)
         spectrum = observation.spectrum
-        if observation.snr_g > 20 and (spectrum.ivar > 0).mean() > 0.98:
+        if observation.snr_g > 20 and (spectrum.ivar > 0).mean() > 0.9:
             for name, band in BANDS.items():
                 found[name].append(_by_its_sides(spectrum.wave, spectrum.flux, band))
     for name, ratios in found.items():
