@@ -14,7 +14,7 @@
 # or what the chi-square of every row costs a night of low-resolution files:
 #   ops/bench.sh consistency [N]
 # or how long queries over a million rows take, and what memory:
-#   ops/bench.sh query     five minutes, most of them to build; needs GNU time
+#   ops/bench.sh query     seconds, but for the build; needs GNU time
 # or how fast each graph of an RRNet is on one core, of the model folder that train-rrnet.sh wrote:
 #   ops/bench.sh rrnet FOLDER
 #   --publish              write into docs/benchmarks.md instead of out/bench
