@@ -1,5 +1,7 @@
 //! `starmill catalogue query`: rows, files and refusals, through the program and its library.
 
+#![expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "made-up stars")]
+
 mod files;
 mod program;
 mod refusals;

@@ -63,7 +63,7 @@ fn what_takes_too_long_or_too_much_ends() {
                    SELECT max(x) FROM n";
     let said = refused(folder.path(), &[endless, "--timeout", "1"]);
     assert!(said.contains("not answered within 1 s"), "{said}");
-    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert!(begun.elapsed() < Duration::from_mins(1));
     let mut asked = starmill(&["catalogue", "query"]);
     asked.arg(folder.path()).arg(endless).stderr(Stdio::piped());
     let mut child = asked.spawn().expect("the program starts");

@@ -56,7 +56,7 @@ pub fn stars(count: usize, seed: u64) -> Vec<Star> {
                 1 => Some("STAR"),
                 _ => Some("GALAXY"),
             },
-            pair: [number as f32 / 3.0, if number % 7 == 0 { f32::NAN } else { 0.1 }],
+            pair: [number as f32 / 3.0, if number.is_multiple_of(7) { f32::NAN } else { 0.1 }],
         }
     };
     (0..count).map(star).collect()
@@ -64,7 +64,7 @@ pub fn stars(count: usize, seed: u64) -> Vec<Star> {
 
 fn cell_of(star: &Star) -> Option<i64> {
     let (ra, dec) = star.place?;
-    Some(nested::hash(29, ra.to_radians(), dec.to_radians()) as i64)
+    Some(nested::hash(29, ra.to_radians(), dec.to_radians()).cast_signed())
 }
 
 fn field(name: &str, kind: DataType, notes: &[(&str, &str)]) -> Field {
@@ -98,16 +98,16 @@ fn batch(stars: &[Star]) -> RecordBatch {
     };
     let angle = |part: fn((f64, f64)) -> f64| {
         let mut builder = Float64Builder::new();
-        stars.iter().for_each(|star| builder.append_option(star.place.map(part)));
+        builder.extend(stars.iter().map(|star| star.place.map(part)));
         Arc::new(builder.finish()) as ArrayRef
     };
     let single = |value: &dyn Fn(&Star) -> Option<f32>| {
         let mut builder = Float32Builder::new();
-        stars.iter().for_each(|star| builder.append_option(value(star)));
+        builder.extend(stars.iter().map(value));
         Arc::new(builder.finish()) as ArrayRef
     };
     let mut bad = BooleanBuilder::new();
-    stars.iter().for_each(|star| bad.append_value(star.flags & 1 == 1));
+    bad.extend(stars.iter().map(|star| Some(star.flags & 1 == 1)));
     let pairs = Float32Array::from_iter_values(stars.iter().flat_map(|star| star.pair));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(stars.iter().map(cell_of).collect::<Int64Array>()),

@@ -1,5 +1,7 @@
 //! How long queries take, and what memory: printed, not judged.
 
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
 use std::process::Command;
 use std::time::Instant;
 
