@@ -1,8 +1,8 @@
 //! SQL over a release or a sealed catalogue, where it lies.
 //!
 //! The engine is SQLite, which is in the program anyway; a release stays in its Parquet files, which
-//! SQLite sees as virtual tables ([`vtab`]). Row groups and files are left out by what their ends say of
-//! columns and of the sky ([`prune`], [`sky`]), columns are decoded when they are asked for ([`scan`]),
+//! SQLite sees as virtual tables (`vtab`). Row groups and files are left out by what their ends say of
+//! columns and of the sky (`prune`, `sky`), columns are decoded when they are asked for (`scan`),
 //! and SQLite holds every row against the query again. So memory does not grow with the release but
 //! for what a query keeps: sorting and grouping go to temporary files (in `TMPDIR`) beyond 64 MiB.
 //!
