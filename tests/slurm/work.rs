@@ -105,14 +105,14 @@ impl Backfill {
     /// The tries at a shard in the order in which they began.
     pub fn tries(&self, shard: u64) -> Vec<Try> {
         let attempts = self.campaign().attempts().unwrap().into_iter();
-        let tried = |name: &str, state: State| -> Option<Try> {
+        let read = |name: &str, state: State| -> Option<Try> {
             let (_, rest) = name.strip_prefix("job")?.split_once('-')?;
             let (restart, process) = rest.split_once('-')?;
             Some(Try { restart: restart.parse().ok()?, process: process.parse().ok()?, state })
         };
         let mut tries: Vec<Try> = attempts
             .filter(|it| it.shard == shard)
-            .map(|it| tried(&it.name, it.state).expect("the name of a job"))
+            .map(|it| read(&it.name, it.state).expect("the name of a job"))
             .collect();
         tries.sort_by_key(|it| it.restart);
         tries
