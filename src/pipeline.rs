@@ -1,9 +1,10 @@
 //! The product in one sentence: list, read, prepare, infer, write.
 
+mod job;
+
 use std::collections::BTreeMap;
-use std::io::BufRead;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,14 @@ use starmill_actors::{
 };
 use starmill_onnx::Runtime;
 
+pub use job::{Claim, Closing, Job, Shard, Sources};
+
 use crate::catalogue::{
     CatalogueError, Counts, Made, Origin, Reductions, ShardNote, Store, StoreError, Written,
 };
 use crate::config::{Config, seconds, workers_or_cores};
 use crate::diary::Diary;
-use crate::input::{Finder, LargeFiles, Listing, Reader};
+use crate::input::{LargeFiles, Listing, Reader};
 use crate::interrupt::Interrupt;
 use crate::rv::measure::Measurer;
 use crate::setup::{Ready, load_runtime};
@@ -27,60 +30,6 @@ use crate::stage::{
     CommitRule, Counters, FileTask, ITEM_BYTES, Infer, List, NightOf, OpenCatalogue, Opened,
     Persevere, Prepare, Promote, Rack, Read, Source as VelocitySource, Tally, Witness, Write,
 };
-
-/// What a run is asked to do.
-pub struct Job {
-    /// The model.
-    pub model: Ready,
-    /// What is read.
-    pub sources: Sources,
-    /// The catalogue's folder.
-    pub out: PathBuf,
-    /// What becomes of its segments in the end.
-    pub closing: Closing,
-}
-
-/// Where the names of files come from.
-pub enum Sources {
-    /// A command line.
-    Named {
-        /// A list of files, the first to be read.
-        list: Option<Box<dyn BufRead + Send>>,
-        /// Files, directories, patterns, or `-`.
-        paths: Vec<PathBuf>,
-    },
-    /// Something that knows them.
-    Found(Finder),
-}
-
-/// What becomes of a catalogue's segments when all is read.
-pub enum Closing {
-    /// They are sealed in two formats.
-    Seal,
-    /// They become one file of a backfill.
-    Shard(Shard),
-}
-
-/// A shard of a backfill.
-pub struct Shard {
-    /// BLAKE3 of the plan.
-    pub plan: String,
-    /// How many shards it has.
-    pub shards: u64,
-    /// Which of them this is.
-    pub number: u64,
-    /// How many entries of its list its source has given; parts of a table are read together.
-    pub entries: Arc<AtomicU64>,
-    /// The name of this try.
-    pub attempt: String,
-    /// The file to write.
-    pub path: PathBuf,
-    /// Compares what makes the rows with what made those of other shards, before the first is made.
-    pub claim: Claim,
-}
-
-/// What refuses to go on where other shards were made otherwise.
-pub type Claim = Box<dyn Fn(&Origin) -> anyhow::Result<()>>;
 
 /// What a run did.
 #[derive(Debug)]

@@ -117,20 +117,19 @@ impl Progress {
             } else if begin.elapsed() >= next_line {
                 next_line += LINE_EVERY;
                 let (files_per_s, codes) = (rate.round(), &tally.rejects_by_code);
-                match total {
-                    Some(total) => {
-                        tracing::info!(
-                            done,
-                            total,
-                            rows,
-                            rejects,
-                            ?codes,
-                            files_per_s,
-                            left_s,
-                            "progress"
-                        );
-                    }
-                    None => tracing::info!(done, found, rows, rejects, files_per_s, "progress"),
+                if let Some(total) = total {
+                    tracing::info!(
+                        done,
+                        total,
+                        rows,
+                        rejects,
+                        ?codes,
+                        files_per_s,
+                        left_s,
+                        "progress"
+                    );
+                } else {
+                    tracing::info!(done, found, rows, rejects, files_per_s, "progress");
                 }
             }
         }

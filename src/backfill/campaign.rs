@@ -19,7 +19,7 @@ const ORIGIN: &str = "backfill.json";
 /// How often a try says that it is alive.
 pub const BEAT: Duration = Duration::from_secs(10);
 /// A try that was silent for so long is taken for dead by who looks. Nothing else depends on it.
-pub const SILENCE: Duration = Duration::from_secs(120);
+pub const SILENCE: Duration = Duration::from_mins(2);
 
 /// The folder of a backfill, with its plan.
 #[derive(Debug, Clone)]
@@ -112,19 +112,14 @@ pub fn seconds_now() -> u64 {
 /// and process.
 pub fn attempt_name() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value: &String| is_plain(value));
-    match variable("SLURM_JOB_ID") {
-        Some(job) => {
-            let restart = variable("SLURM_RESTART_COUNT").unwrap_or_else(|| "0".to_owned());
-            let step = std::process::id();
-            format!("job{job}-{restart}-{step}")
-        }
-        None => {
-            let host = crate::catalogue::history::host();
-            let host: String =
-                host.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '_' }).collect();
-            format!("{host}-{}-{}", std::process::id(), seconds_now())
-        }
+    if let Some(job) = variable("SLURM_JOB_ID") {
+        let restart = variable("SLURM_RESTART_COUNT").unwrap_or_else(|| "0".to_owned());
+        return format!("job{job}-{restart}-{}", std::process::id());
     }
+    let host = crate::catalogue::history::host();
+    let host: String =
+        host.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '_' }).collect();
+    format!("{host}-{}-{}", std::process::id(), seconds_now())
 }
 
 fn is_plain(value: &str) -> bool {
@@ -298,7 +293,11 @@ impl Campaign {
     pub fn attempts(&self) -> Result<Vec<Attempt>, BackfillError> {
         let folder = self.folder.join(ATTEMPTS);
         let mut attempts: Vec<Attempt> = Vec::new();
-        for entry in std::fs::read_dir(&folder).map_err(BackfillError::io(&folder))? {
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(attempts),
+            entries => entries.map_err(BackfillError::io(&folder))?,
+        };
+        for entry in entries {
             let path = entry.map_err(BackfillError::io(&folder))?.path();
             if path.extension().is_some_and(|ending| ending == "json") {
                 let bytes = std::fs::read(&path).map_err(BackfillError::io(&path))?;

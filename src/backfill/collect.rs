@@ -3,10 +3,10 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select};
 use serde::{Deserialize, Serialize};
 
 use super::{BackfillError, Entry, Roll, split};
@@ -130,7 +130,7 @@ impl<'a> Collector<'a> {
     ) -> Result<(), BackfillError> {
         self.with_workers(workers, |collector, asking| {
             let mut collected = std::mem::take(&mut collector.collected);
-            let named = names(&mut collected, &mut |path| {
+            let done = names(&mut collected, &mut |path| {
                 if (collector.is_stopped)() {
                     return Err(BackfillError::Stopped);
                 }
@@ -139,39 +139,38 @@ impl<'a> Collector<'a> {
             // Only sizes were counted meanwhile.
             collected.without_size += collector.collected.without_size;
             collector.collected = collected;
-            named
+            done
         })
     }
 
     fn with_workers(
         &mut self,
         workers: usize,
-        collect: impl FnOnce(&mut Self, &Asking) -> Result<(), BackfillError>,
+        collect: impl FnOnce(&mut Self, &mut Asking) -> Result<(), BackfillError>,
     ) -> Result<(), BackfillError> {
-        let workers = workers.max(1);
-        let (ask, questions) = bounded::<Portion>(workers);
-        let (answer, answers) = bounded::<Sized>(workers);
+        let most = 2 * workers.max(1);
+        let (ask, questions) = sync_channel::<Portion>(most);
+        let (answer, answers) = sync_channel::<Sized>(most);
+        let questions = Mutex::new(questions);
         std::thread::scope(|scope| {
-            for _ in 0..workers {
-                let (questions, answer) = (questions.clone(), answer.clone());
-                scope.spawn(move || sizes(&questions, &answer));
+            for _ in 0..workers.max(1) {
+                let answer = answer.clone();
+                let questions = &questions;
+                scope.spawn(move || sizes(questions, &answer));
             }
-            drop((questions, answer));
-            let asking = Asking { ask: Mutex::new(Some(ask)), answers };
-            let collected = collect(self, &asking).and_then(|()| self.ask(&asking));
-            // Without the sender the workers end, and the last answers come.
-            asking.ask.lock().map(|mut ask| ask.take()).ok();
-            for answer in &asking.answers {
-                if collected.is_ok() {
-                    self.add(answer)?;
-                }
+            drop(answer);
+            let mut asking = Asking { ask, answers, asked: 0, most };
+            collect(self, &mut asking)?;
+            self.ask(&mut asking)?;
+            while asking.asked > 0 {
+                self.hear(&mut asking)?;
             }
-            collected
+            Ok(())
         })
     }
 
     /// A name is asked about once its portion is full, unless the roll has it from before.
-    fn put(&mut self, path: PathBuf, asking: &Asking) -> Result<(), BackfillError> {
+    fn put(&mut self, path: PathBuf, asking: &mut Asking) -> Result<(), BackfillError> {
         if self.roll.knows(&path)? {
             self.counted(1);
             return Ok(());
@@ -194,22 +193,21 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// Hands the portion over, and takes what answers come meanwhile: were they not taken, nobody
-    /// would go on.
-    fn ask(&mut self, asking: &Asking) -> Result<(), BackfillError> {
-        let ask = asking.ask.lock().map_or(None, |ask| ask.clone());
-        let Some(ask) = ask else { return Ok(()) };
-        let mut portion = std::mem::take(&mut self.portion);
-        loop {
-            select! {
-                send(ask, std::mem::take(&mut portion)) -> sent => {
-                    debug_assert!(sent.is_ok(), "the workers live as long as this");
-                    return Ok(());
-                }
-                recv(asking.answers) -> answer => if let Ok(answer) = answer {
-                    self.add(answer)?;
-                }
-            }
+    /// Hands the portion over once there are not too many on their way.
+    fn ask(&mut self, asking: &mut Asking) -> Result<(), BackfillError> {
+        while asking.asked >= asking.most {
+            self.hear(asking)?;
+        }
+        let portion = std::mem::take(&mut self.portion);
+        asking.asked += usize::from(asking.ask.send(portion).is_ok());
+        Ok(())
+    }
+
+    fn hear(&mut self, asking: &mut Asking) -> Result<(), BackfillError> {
+        asking.asked -= 1;
+        match asking.answers.recv() {
+            Ok(answer) => self.add(answer),
+            Err(_) => Ok(()),
         }
     }
 
@@ -231,14 +229,18 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// The way to the workers and back.
+/// The way to the workers and back. They end when it goes.
 struct Asking {
-    ask: Mutex<Option<Sender<Portion>>>,
+    ask: SyncSender<Portion>,
     answers: Receiver<Sized>,
+    /// Portions on their way, and how many may be: no more than either channel holds.
+    asked: usize,
+    most: usize,
 }
 
-fn sizes(questions: &Receiver<Portion>, answer: &Sender<Sized>) {
-    for portion in questions {
+fn sizes(questions: &Mutex<Receiver<Portion>>, answer: &SyncSender<Sized>) {
+    let next = || questions.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    while let Ok(portion) = next() {
         let size = |path: PathBuf| {
             let size = std::fs::metadata(&path).ok().map(|file| file.len());
             (path, size)

@@ -1,7 +1,7 @@
 //! Backfill: a release of millions of spectra, cut into shards that are done anywhere, in any order,
 //! and merged into one catalogue.
 //!
-//! A [`plan`] lists the files of the release once and cuts the list into shards of even size. It
+//! A [`Plan`] lists the files of the release once and cuts the list into shards of even size. It
 //! knows names and sizes and never looks into a file. Each shard is run like any other list of
 //! files, on a disk of its own, and its outcomes are committed as one file under an exclusive name.
 

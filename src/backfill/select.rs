@@ -108,13 +108,11 @@ impl Selection {
                 collected.not_selected += 1;
                 return Ok(());
             }
-            match self.template.fill(&texts[named..]) {
-                Some(name) => visit(self.root.join(name)),
-                None => {
-                    collected.nameless += 1;
-                    Ok(())
-                }
-            }
+            let Some(name) = self.template.fill(&texts[named..]) else {
+                collected.nameless += 1;
+                return Ok(());
+            };
+            visit(self.root.join(name))
         })
     }
 }

@@ -164,14 +164,14 @@ impl Worker<'_> {
                     if ended.load(Relaxed) {
                         break;
                     }
-                    let mut word = attempt.clone();
+                    let mut now = attempt.clone();
                     if let Some(counters) =
                         &*counters.lock().unwrap_or_else(PoisonError::into_inner)
                     {
-                        word.count(&counters.tally());
+                        now.count(&counters.tally());
                     }
                     // What cannot be said or kept now may be later; the work does not depend on it.
-                    if let Err(error) = self.campaign.say(&word) {
+                    if let Err(error) = self.campaign.say(&now) {
                         tracing::warn!(%error, "nobody can be told how far the shard is");
                     }
                     if kept.elapsed() >= self.keep_every {

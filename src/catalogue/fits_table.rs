@@ -4,6 +4,7 @@
 //! own checksum routine stamps the current time into the header, so DATASUM and CHECKSUM are
 //! written from its sums, and equal rows give equal files.
 
+mod head;
 mod image;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long};
@@ -13,72 +14,13 @@ use std::path::{Path, PathBuf};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::{DataType, Field};
 use fitsio::sys;
 
 use super::columns::{Column, Kind};
 use super::durable::space;
 use super::{CatalogueError, Provenance};
+pub(crate) use head::ColumnHead;
 pub(crate) use image::Axis1;
-
-/// What the header says of a column.
-#[derive(Debug, Clone)]
-pub(crate) struct ColumnHead {
-    pub(crate) name: String,
-    pub(crate) kind: Kind,
-    pub(crate) unit: String,
-    pub(crate) ucd: String,
-    pub(crate) description: String,
-    pub(crate) alias: String,
-    pub(crate) shape: Vec<usize>,
-}
-
-impl From<&Column> for ColumnHead {
-    fn from(column: &Column) -> Self {
-        Self {
-            name: column.name.clone(),
-            kind: column.kind,
-            unit: column.unit.clone(),
-            ucd: column.ucd.clone(),
-            description: column.description.clone(),
-            alias: column.alias.clone(),
-            shape: column.shape.clone(),
-        }
-    }
-}
-
-impl ColumnHead {
-    /// What a Parquet file that was published says of a column.
-    pub(crate) fn of_field(field: &Field) -> Self {
-        let note = |key: &str| field.metadata().get(key).cloned().unwrap_or_default();
-        let vector = |item: &Field, width: i32| {
-            let width = usize::try_from(width).unwrap_or(0);
-            match item.data_type() {
-                DataType::Int32 => Kind::Integers(width),
-                _ => Kind::Floats(width),
-            }
-        };
-        let kind = match field.data_type() {
-            DataType::Int64 => Kind::Int64,
-            DataType::Int32 => Kind::Int32,
-            DataType::Float32 => Kind::Float32,
-            DataType::Float64 => Kind::Float64,
-            DataType::Boolean => Kind::Logical,
-            DataType::FixedSizeList(item, width) => vector(item, *width),
-            _ => Kind::Text,
-        };
-        let shape = note("shape");
-        Self {
-            name: field.name().clone(),
-            kind,
-            unit: note("unit"),
-            ucd: note("ucd"),
-            description: note("description"),
-            alias: note("alias"),
-            shape: shape.split('x').filter_map(|side| side.trim().parse().ok()).collect(),
-        }
-    }
-}
 
 /// The widest text of each column, which FITS must know before the first row.
 #[derive(Debug, Clone)]

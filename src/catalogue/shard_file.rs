@@ -113,8 +113,8 @@ impl ShardNote {
             let notes = builder.metadata().file_metadata().key_value_metadata();
             let note = notes.into_iter().flatten().find(|note| note.key == SHARD);
             let text = note.and_then(|note| note.value.as_deref());
-            let none = || ParquetError::General("it is no shard of a backfill".to_owned());
-            serde_json::from_str(text.ok_or_else(none)?)
+            let absent = || ParquetError::General("it is no shard of a backfill".to_owned());
+            serde_json::from_str(text.ok_or_else(absent)?)
                 .map_err(|error| ParquetError::General(error.to_string()))
         };
         read().map_err(CatalogueError::parquet(path))

@@ -43,7 +43,7 @@ impl fmt::Display for Cell {
 pub struct Partitions(Vec<Cell>);
 
 impl Partitions {
-    /// The largest cells with at most so many rows, by the counts at [`COUNTED`]. A cell of that
+    /// The largest cells with at most so many rows, by the counts at order 8. A cell of that
     /// order may have more, since there is no smaller one. Cells without rows are left out.
     pub fn of(counts: &[u64], most: u64) -> Self {
         let mut sums = vec![counts.to_vec()];

@@ -26,7 +26,7 @@ pub(super) fn write(
     let mut partitions = String::from("Norder,Npix,num_rows\n");
     let (mut groups, mut schema) = (Vec::new(), None);
     let mut order = 0;
-    for file in &files.files {
+    for file in &files.all {
         let (Some(cell), Some(metadata)) = (file.cell, &file.metadata) else { continue };
         partitions += &format!("{},{},{}\n", cell.order, cell.pixel, file.rows);
         order = order.max(cell.order);

@@ -294,7 +294,7 @@ fn write(
         model_sha256: origin.model_files.clone(),
         made_with: origin.made_with(),
         settings: origin.settings.clone(),
-        partitions: written.files.iter().map(|file| (file.name.clone(), file.rows)).collect(),
+        partitions: written.all.iter().map(|file| (file.name.clone(), file.rows)).collect(),
         sha256: BTreeMap::new(),
     };
     page::write(folder, &release, &summary)?;

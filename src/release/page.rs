@@ -1,7 +1,7 @@
 //! `index.html`: the release on one page. It needs nothing from outside, and equal releases have
 //! equal pages.
 
-use std::f64::consts::PI;
+use std::f64::consts::{FRAC_PI_2, PI};
 use std::path::Path;
 
 use cdshealpix::nested;
@@ -97,7 +97,7 @@ fn corners(cell: u64) -> [(f64, f64); 4] {
     nested::vertices(MAP_ORDER, cell).map(|(ra, dec)| {
         let east = (ra - middle + PI).rem_euclid(2.0 * PI) - PI;
         // All meridians meet at a pole.
-        let east = if dec.abs() > 1.5707 { 0.0 } else { east };
+        let east = if dec.abs() > FRAC_PI_2 - 1e-6 { 0.0 } else { east };
         ((middle + east).to_degrees(), dec.to_degrees())
     })
 }

@@ -41,7 +41,7 @@ pub(super) struct Written {
 
 /// All files of rows.
 pub(super) struct Files {
-    pub(super) files: Vec<Written>,
+    pub(super) all: Vec<Written>,
     /// Rows in partitions.
     pub(super) rows: u64,
     /// Rows without a place.
@@ -145,7 +145,7 @@ impl<'a> Writer<'a> {
         provenance: &'a Provenance,
         partitions: &'a Partitions,
     ) -> Self {
-        let files = Files { files: Vec::new(), rows: 0, unplaced: 0 };
+        let files = Files { all: Vec::new(), rows: 0, unplaced: 0 };
         let fits = request.fits.then_some(provenance);
         let (cells, most) = (partitions.cells(), request.partition_rows);
         Self { folder, fits, most, cells, at: 0, table: None, files }
@@ -183,13 +183,11 @@ impl<'a> Writer<'a> {
             self.table.as_ref().is_some_and(|(open, table)| *open == cell && !is_full(table));
         if !goes_on {
             self.close()?;
-            let name = match cell {
-                Some(cell) => format!("{DATASET}/{cell}.parquet"),
-                None => {
-                    let before = self.files.files.iter().filter(|it| it.cell.is_none()).count();
-                    format!("{UNPLACED}/rows-{before:05}.parquet")
-                }
-            };
+            let before = self.files.all.iter().filter(|it| it.cell.is_none()).count();
+            let name = cell.map_or_else(
+                || format!("{UNPLACED}/rows-{before:05}.parquet"),
+                |cell| format!("{DATASET}/{cell}.parquet"),
+            );
             self.table = Some((cell, Table::new(self.folder, name)));
         }
         match cell {
@@ -203,7 +201,7 @@ impl<'a> Writer<'a> {
         if let Some((cell, table)) = self.table.take() {
             let kind = if cell.is_some() { DATASET } else { UNPLACED };
             let written = table.finish(self.fits.map(|provenance| (kind, provenance)))?;
-            self.files.files.extend(written.map(|file| Written { cell, ..file }));
+            self.files.all.extend(written.map(|file| Written { cell, ..file }));
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ pub struct Summary {
     pub beyond: u64,
     /// Rows with each quality bit, in the order of [`BITS`].
     pub flags: Vec<u64>,
-    /// Rows in each cell of [`MAP_ORDER`].
+    /// Rows in each cell of the map, order 5.
     pub map: Vec<u64>,
     /// Rejects by reason, with the remedy. There are as many as the program knows.
     pub rejects: BTreeMap<String, (u64, String)>,

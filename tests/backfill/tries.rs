@@ -72,8 +72,8 @@ fn a_stopped_shard_goes_on_from_its_checkpoint_on_another_disk() {
     assert_eq!(output.status.code(), Some(0), "{}", log(&output));
     assert!(log(&output).contains("went on from a checkpoint"), "{}", log(&output));
     assert!(files(&desk.path("shards/checkpoints")).is_empty());
-    let disk = &files(&desk.path("disk"))[0];
-    assert!(files(&desk.path("disk").join(disk)).is_empty(), "the disk of the machine is clean");
+    let of_plan = &files(&desk.path("disk"))[0];
+    assert!(files(&desk.path("disk").join(of_plan)).is_empty(), "the disk of the machine is clean");
     assert_same(&desk.merged("release"), &whole);
 }
 

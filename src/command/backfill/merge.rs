@@ -12,7 +12,7 @@ use crate::setup::Ready;
 
 pub(super) fn merge(config: &Config, args: MergeArgs) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen().context("signals cannot be heard")?;
-    let campaign = Campaign::open(&args.shards, Plan::read(&args.plan)?)?;
+    let campaign = Campaign::look(&args.shards, Plan::read(&args.plan)?);
     let origin = campaign.origin()?.context("no shard was begun; run them first")?;
     // The columns are those of the model, whose name is the first word of its id.
     let name = origin.model.split_whitespace().next().unwrap_or_default();

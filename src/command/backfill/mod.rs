@@ -21,7 +21,7 @@ pub(super) fn backfill(
 ) -> anyhow::Result<Exit> {
     match command {
         BackfillCommand::Plan(args) => plan::plan(&config, *args),
-        BackfillCommand::Run(args) => run::run(config, args, progress),
+        BackfillCommand::Run(args) => run::run(config, &args, progress),
         BackfillCommand::Merge(args) => merge::merge(&config, args),
         BackfillCommand::Submit(args) => submit::submit(&config, config_file, &args),
         BackfillCommand::Status(args) => status::status(&args),

@@ -66,7 +66,9 @@ fn request(args: &PlanArgs) -> String {
         say("catalogue", catalogue.display().to_string());
         args.root.iter().for_each(|root| say("root", root.display().to_string()));
         let name = args.name.clone().or_else(|| args.template());
-        name.iter().for_each(|name| say("name", name.text().to_owned()));
+        if let Some(name) = name {
+            say("name", name.text().to_owned());
+        }
         let number = |end: Option<f64>| end.map(|end| end.to_string()).unwrap_or_default();
         if args.min_snr.is_some() || args.max_snr.is_some() {
             say("range", format!("{}={}:{}", args.snr, number(args.min_snr), number(args.max_snr)));

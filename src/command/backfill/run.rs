@@ -16,14 +16,14 @@ use crate::telemetry::Progress;
 
 pub(super) fn run(
     mut config: Config,
-    args: BackfillRunArgs,
+    args: &BackfillRunArgs,
     progress: &Progress,
 ) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen().context("signals cannot be heard")?;
     choose_device(&mut config, args.device.device.clone());
     let plan = Plan::read(&args.plan)?;
-    let numbers = numbers(&plan, &args)?;
-    let scratch = scratch(&config, &args, &plan);
+    let numbers = numbers(&plan, args)?;
+    let scratch = scratch(&config, args, &plan);
     let campaign = Campaign::open(&args.out, plan)?;
     create_folders(&scratch)?;
     give_way(config.backfill.nice);

@@ -35,7 +35,7 @@ struct Status {
 }
 
 pub(super) fn status(args: &StatusArgs) -> anyhow::Result<Exit> {
-    let campaign = Campaign::open(&args.out, Plan::read(&args.plan)?)?;
+    let campaign = Campaign::look(&args.out, Plan::read(&args.plan)?);
     let status = Status::of(&campaign)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&status)?);
