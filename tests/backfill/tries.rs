@@ -1,5 +1,10 @@
 //! Tries of shards that are stopped, killed, begun twice, or go on elsewhere.
 
+#![cfg_attr(
+    not(feature = "failpoints"),
+    allow(dead_code, unused_imports, reason = "most tries are made to fail at such points")
+)]
+
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
