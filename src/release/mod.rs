@@ -147,7 +147,7 @@ pub struct Release {
     pub rejects: u64,
     /// Files, and parts of large tables, that the plan lists: it accounts for all of them.
     pub inputs: u64,
-    /// How many of several reductions of one observation became rejects or rows of a higher number.
+    /// Which of several reductions of one observation have rows: `catalogue.reductions`.
     pub reductions: String,
     /// Name, version and the beginning of the network's hash.
     pub model: String,
