@@ -79,30 +79,34 @@ fetch_promtool() {
   rm -rf "$work"
 }
 
+# Installs what some tests can do without: install_optional WHAT SKIPPED PACKAGE...
+install_optional() {
+  local what=$1 skipped=$2 missing
+  shift 2
+  mapfile -t missing < <(missing_of "$@")
+  if [ ${#missing[@]} -gt 0 ]; then
+    say "installing $what: ${missing[*]}"
+    install_packages "${missing[@]}" || say "skipped: $skipped"
+  fi
+}
+
 mapfile -t missing < <(missing_of "${packages[@]}")
 if [ ${#missing[@]} -gt 0 ]; then
   say "installing system packages: ${missing[*]}"
   install_packages "${missing[@]}" || die "the packages were not installed, see above"
 fi
-mapfile -t missing < <(missing_of "${browser[@]}")
-if [ ${#missing[@]} -gt 0 ]; then
-  say "installing a browser for the tests of the page (96 MB and its libraries): ${missing[*]}"
-  install_packages "${missing[@]}" || say "skipped: the browser; the tests of the page will say so"
-fi
+install_optional "a browser for the tests of the page (96 MB and its libraries)" \
+  "the browser; the tests of the page will say so" "${browser[@]}"
 # Its daemons do not start by themselves, since there is no slurm.conf.
-mapfile -t missing < <(missing_of "${slurm[@]}")
-if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" -ne 0 ]; then
+if [ "$(id -u)" -ne 0 ] && [ -n "$(missing_of "${slurm[@]}")" ]; then
   say "skipped: Slurm, since this is not root; the test of backfills on a cluster will say so"
-elif [ ${#missing[@]} -gt 0 ]; then
-  say "installing Slurm for the test of backfills on a cluster (45 MB): ${missing[*]}"
-  install_packages "${missing[@]}" || say "skipped: Slurm; the test of backfills on a cluster will say so"
+else
+  install_optional "Slurm for the test of backfills on a cluster (45 MB)" \
+    "Slurm; the test of backfills on a cluster will say so" "${slurm[@]}"
 fi
-mapfile -t missing < <(missing_of "${stilts[@]}")
-if [ ${#missing[@]} -gt 0 ]; then
-  # It brings a Java runtime along where there is none.
-  say "installing STILTS for an example of docs/querying.md (32 MB and more): ${missing[*]}"
-  install_packages "${missing[@]}" || say "skipped: STILTS; the test of its example will say so"
-fi
+# It brings a Java runtime along where there is none.
+install_optional "STILTS for an example of docs/querying.md (32 MB and more)" \
+  "STILTS; the test of its example will say so" "${stilts[@]}"
 if [ -n "$tests" ] && [ ! -x "$state/bin/promtool" ] && ! command -v promtool >/dev/null; then
   say "fetching promtool for the test of the alert rules (19 MB) into $state/bin"
   fetch_promtool
